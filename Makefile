@@ -1,0 +1,93 @@
+# On a fresh machine with Python 3.11+ and make alone, `make demo` and `make test` do all their set-up themselves.
+
+# The interpreter that makes the virtual environment: the first of these that is new enough, or the one you name: make test PYTHON=...
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; exit; fi; done; echo python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+CODE := agent_sdk benchmarks examples tests
+
+# A stamp carries the checksum of what it was made from: another lock or another Python makes the environment anew.
+RUN_KEY := $(shell { $(PYTHON) -VV; cat locks/run.txt; } 2>/dev/null | cksum | cut -d ' ' -f 1)
+DEV_KEY := $(shell { $(PYTHON) -VV; cat locks/run.txt locks/dev.txt; } 2>/dev/null | cksum | cut -d ' ' -f 1)
+RUN := $(VENV)/.run-$(RUN_KEY)
+DEV := $(VENV)/.dev-$(DEV_KEY)
+APP := $(VENV)/.app-$(DEV_KEY)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# pyright comes with its program and with Node, and is not to look for a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types suite quick full bench format lock clean
+
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUN)  ## Plan, perform and answer real goals on this machine's own standard library
+	$(BIN)/agent-sdk demo
+
+test: lint types suite  ## Run every gate and the whole test suite: what CI runs
+
+lint: $(APP)  ## Check style, form and import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(APP)  ## Check types, with mypy and pyright
+	$(BIN)/mypy $(wildcard $(CODE))
+	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+
+suite: $(APP)  ## Run the tests, and check what they cover
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=100 --include='agent_sdk/core/*,agent_sdk/planning/*,agent_sdk/execution/*'
+
+quick: $(APP)  ## Check what a change most likely breaks, in a minute or two
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(wildcard $(CODE))
+	$(BIN)/pytest -m 'not slow and not full' --exitfirst
+
+full: lint types  ## Run everything, the tests that take minutes too
+	$(BIN)/pytest -m ''
+
+bench: $(APP)  ## Measure this package beside bare loops
+	$(BIN)/python -m benchmarks
+
+format: $(APP)  ## Put the code in form, and mend what can be mended safely
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+lock: $(DEV)  ## Lock the newest dependencies that pyproject.toml allows
+	$(COMPILE) --upgrade --group build --output-file locks/run.txt
+	$(COMPILE) --upgrade --group dev --constraint locks/run.txt --output-file locks/dev.txt
+
+clean:  ## Remove whatever make has made
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "agent_sdk needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "'$(PYTHON)' cannot make a virtual environment: its modules venv and ensurepip are missing. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	@test -e $@ || { echo "Installing what locks/run.txt names"; $(PIP) install --require-hashes --requirement locks/run.txt; }
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN)
+	@echo "Installing what locks/dev.txt names"
+	@$(PIP) install --require-hashes --requirement locks/dev.txt
+	@touch $@
+
+$(APP): $(DEV)
+	@$(PIP) check || { echo "The locks do not hold what pyproject.toml asks for: make lock" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,16 @@
+"""The ids that name things: types of their own, so that one is never taken for another."""
+
+from typing import NewType
+
+TenantId = NewType("TenantId", str)
+RunId = NewType("RunId", str)
+SessionId = NewType("SessionId", str)
+StepId = NewType("StepId", str)
+"""An author's id; `t{turn}.{n}` for the n-th call of a loop's turn; `id[i]` under `for_each`; `t{turn}` or `p{n}` for a planner's own question."""
+OwnerId = NewType("OwnerId", str)
+"""One process that may hold leases."""
+PrincipalId = NewType("PrincipalId", str)
+ArtifactId = NewType("ArtifactId", str)
+"""Lower-case hexadecimal SHA-256 of the artifact's bytes."""
+
+DEFAULT_TENANT = TenantId("default")

@@ -1,0 +1,22 @@
+"""The list of public names: what stands here is promised to users. A name goes only after a release that deprecates it."""
+
+import agent_sdk
+
+PUBLIC_NAMES: frozenset[str] = frozenset()
+
+
+def promised() -> list[str]:
+    names: list[str] = getattr(agent_sdk, "__all__", [])
+    return names
+
+
+def test_public_names_are_those_that_were_promised() -> None:
+    assert set(promised()) == PUBLIC_NAMES
+
+
+def test_no_public_name_stands_twice() -> None:
+    assert len(promised()) == len(PUBLIC_NAMES)
+
+
+def test_every_public_name_can_be_had() -> None:
+    assert [name for name in promised() if not hasattr(agent_sdk, name)] == []
