@@ -13,7 +13,7 @@ DEV_KEY := $(shell { $(PYTHON) -VV; cat locks/run.txt locks/dev.txt; } 2>/dev/nu
 RUN := $(VENV)/.run-$(RUN_KEY)
 DEV := $(VENV)/.dev-$(DEV_KEY)
 APP := $(VENV)/.app-$(DEV_KEY)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 # pyright comes with its program and with Node, and is not to look for a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -53,7 +53,7 @@ quick: $(APP)  ## Check what a change most likely breaks, in a minute or two
 	$(BIN)/pytest -m 'not slow and not full' --exitfirst
 
 full: lint types  ## Run everything, the tests that take minutes too
-	$(BIN)/pytest -m ''
+	$(BIN)/pytest -m '' -o faulthandler_timeout=3600
 
 bench: $(APP)  ## Measure this package beside bare loops
 	$(BIN)/python -m benchmarks
@@ -76,7 +76,7 @@ clean:  ## Remove whatever make has made
 $(RUN): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "agent_sdk needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || \
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "'$(PYTHON)' cannot make a virtual environment: its modules venv and ensurepip are missing. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
 	@test -e $@ || { echo "Installing what locks/run.txt names"; $(PIP) install --require-hashes --requirement locks/run.txt; }
