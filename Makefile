@@ -89,5 +89,6 @@ $(DEV): $(RUN)
 	@touch $@
 
 $(APP): $(DEV)
-	@$(PIP) check || { echo "The locks do not hold what pyproject.toml asks for: make lock" >&2; exit 1; }
+	@broken=$$($(BIN)/python -m pip --disable-pip-version-check check) || \
+		{ echo "$$broken"; echo "The locks do not hold what pyproject.toml asks for: make lock" >&2; exit 1; }
 	@touch $@
