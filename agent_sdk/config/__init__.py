@@ -1,0 +1,34 @@
+from agent_sdk.config.documents import MAX_DOCUMENT_BYTES, Document, read_document
+from agent_sdk.config.findings import BadSetting, Origin, SettingsInvalid
+from agent_sdk.config.load import LoadedSettings, load_settings
+from agent_sdk.config.marks import DocumentError, Place
+from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef, SecretUnresolved
+from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallSettings, OpenAISettings, Settings, ThreadSettings
+from agent_sdk.config.show import SettingRow, show_settings
+from agent_sdk.config.sources import read_environ
+
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "BadSetting",
+    "Document",
+    "DocumentError",
+    "LimitSettings",
+    "LoadedSettings",
+    "LoggingSettings",
+    "ModelCallSettings",
+    "OpenAISettings",
+    "Origin",
+    "Place",
+    "Secret",
+    "SecretLiteral",
+    "SecretRef",
+    "SecretUnresolved",
+    "SettingRow",
+    "Settings",
+    "SettingsInvalid",
+    "ThreadSettings",
+    "load_settings",
+    "read_document",
+    "read_environ",
+    "show_settings",
+]
