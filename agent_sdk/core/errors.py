@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from agent_sdk.core.findings import Finding
+
 
 class AgentSDKError(Exception):
     """Whatever the SDK raises on purpose.
@@ -257,11 +259,19 @@ class ArgumentsInvalid(ToolError):
 
     code = "arguments_invalid"
 
+    def __init__(self, message: str, *, findings: tuple[Finding, ...] = (), hint: str | None = None) -> None:
+        self.findings = findings
+        super().__init__(message, hint=hint)
+
 
 class ResultInvalid(ToolError):
     """The tool returned what its declaration does not allow, or what JSON cannot hold."""
 
     code = "result_invalid"
+
+    def __init__(self, message: str, *, findings: tuple[Finding, ...] = (), hint: str | None = None) -> None:
+        self.findings = findings
+        super().__init__(message, hint=hint)
 
 
 class StorageError(OutsideError):
@@ -280,6 +290,13 @@ class InboxPending(StorageError):
     """A conditional append was refused, because the run's inbox holds items that its owner has not read."""
 
     code = "inbox_pending"
+    retryable = True
+
+
+class StorageBusy(StorageError):
+    """Another process kept the journal locked for longer than one waits; nothing was written."""
+
+    code = "storage_busy"
     retryable = True
 
 

@@ -1,0 +1,191 @@
+"""The pure choice of what a run does next. The executor performs the choice; nothing here acts."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+from pydantic import JsonValue
+
+from agent_sdk.core.errors import JournalNewer
+from agent_sdk.core.events import RunCancelled, RunFailed, StepFailed, StepSkipped, WaitReason
+from agent_sdk.core.graph import Failure, StepState
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.plan import ITEM, MissingValue, Ref, When, fill, walk_path
+from agent_sdk.core.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a step; with `items` it unfolds into so many members and performs nothing itself."""
+
+    step: StepId
+    items: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Journal `settled`, then start `starts` side by side."""
+
+    starts: tuple[Start, ...]
+    settled: tuple[StepSkipped | StepFailed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Ask the planner: nothing is ready and nothing in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Wait until something in flight ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Release the run: it waits for somebody or something outside."""
+
+    reason: WaitReason
+    steps: tuple[StepId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Close the run; None where it has ended already."""
+
+    event: RunFailed | RunCancelled | None
+
+
+Decision = Perform | Consult | Hold | Park | End
+
+
+def decide(run: Run, in_flight: int) -> Decision:
+    """Say what comes next for a run of which `in_flight` steps or questions are being performed.
+
+    Raises:
+        JournalNewer: the run holds an event that this code does not know, so nothing may be done on it.
+    """
+    if run.unreadable is not None:
+        raise JournalNewer(f"run {run.run_id} holds an event {run.unreadable.type!r} v{run.unreadable.v} that this version does not know")
+    if run.is_ended:
+        return End(None)
+    if run.cancel_requested:
+        return Hold() if in_flight else End(RunCancelled())
+    if run.failure is not None:
+        return Hold() if in_flight else End(_failed(run.failure, run.failed_step))
+    if (room := run.limits.max_parallel - in_flight) > 0 or run.graph.doomed:
+        perform = _next_steps(run, max(0, room))
+        if perform.starts or perform.settled:
+            return perform
+    if in_flight:
+        return Hold()
+    if run.graph.unknown:
+        return Park("unknown_effect", tuple(run.graph.unknown))
+    return Consult()
+
+
+def arguments(run: Run, step: StepState) -> dict[str, JsonValue]:
+    """Return the step's arguments with every reference filled in.
+
+    Raises:
+        MissingValue: a reference leads to no value.
+    """
+    if step.spec is None:
+        return {}
+    outputs = run.graph.outputs
+    if step.group is not None and step.spec.for_each is not None:
+        items = _items(run, Ref.parse(step.spec.for_each))
+        outputs = {**outputs, ITEM: items[step.index]}
+    filled = fill(step.spec.args, outputs)
+    assert isinstance(filled, dict)
+    return filled
+
+
+def _failed(failure: Failure, step: StepId | None) -> RunFailed:
+    return RunFailed(failure.code, step, failure.message, failure.hint)
+
+
+def _next_steps(run: Run, room: int) -> Perform:
+    settled: list[StepSkipped | StepFailed] = [
+        StepSkipped(identity, reason, source) for identity, (reason, source) in run.graph.doomed.items()
+    ]
+    starts: list[Start] = []
+    for identity in islice(run.graph.ready, room):
+        match _begin(run, run.graph.steps[identity]):
+            case Start() as start:
+                starts.append(start)
+            case other:
+                settled.append(other)
+    return Perform(tuple(starts), tuple(settled))
+
+
+def _begin(run: Run, state: StepState) -> Start | StepSkipped | StepFailed:
+    spec = state.spec
+    if spec is None or state.group is not None or (spec.when is None and spec.for_each is None):
+        return Start(state.id)
+    try:
+        if spec.when is not None and not _holds(spec.when, walk_path(_source(run, spec.when.ref), Ref.parse(spec.when.ref))):
+            return StepSkipped(state.id, "condition", Ref.parse(spec.when.ref).step)
+        if spec.for_each is None:
+            return Start(state.id)
+        items = len(_items(run, Ref.parse(spec.for_each)))
+    except (MissingValue, TypeError) as error:
+        return StepFailed(state.id, state.attempt, "reference_missing", message=str(error))
+    if len(run.graph.steps) + items > run.limits.max_steps:
+        message = f"for_each would unfold into {items} steps; the run may have {run.limits.max_steps}"
+        return StepFailed(state.id, state.attempt, "step_limit", message=message, hint="raise Limits.max_steps, or take a shorter list")
+    return Start(state.id, items)
+
+
+def _source(run: Run, ref: str) -> JsonValue:
+    step = Ref.parse(ref).step
+    if step not in run.graph.outputs:
+        raise MissingValue(f"{ref}: step {step!r} has no output")
+    return run.graph.outputs[step]
+
+
+def _items(run: Run, ref: Ref) -> list[JsonValue]:
+    value = walk_path(_source(run, str(ref)), ref)
+    if not isinstance(value, list):
+        raise MissingValue(f"{ref}: for_each needs a list, and this is a {type(value).__name__}")
+    return value
+
+
+def _holds(when: When, value: JsonValue) -> bool:
+    """Evaluate a condition; values that cannot be ordered raise `TypeError`."""
+    other = when.value
+    match when.op:
+        case "is_true":
+            return bool(value)
+        case "is_false":
+            return not value
+        case "eq":
+            return value == other
+        case "ne":
+            return value != other
+        case "contains":
+            return _contains(value, other)
+        case order:
+            return _ordered(order, value, other)
+
+
+def _contains(value: JsonValue, other: JsonValue) -> bool:
+    match value:
+        case list():
+            return other in value
+        case str() | dict():
+            return isinstance(other, str) and other in value
+        case _:
+            return False
+
+
+def _ordered(op: Literal["lt", "le", "gt", "ge"], value: JsonValue, other: JsonValue) -> bool:
+    if isinstance(value, str) and isinstance(other, str):
+        return _ORDER[op]((value > other) - (value < other), 0)
+    if isinstance(value, (int, float)) and isinstance(other, (int, float)):
+        return _ORDER[op]((value > other) - (value < other), 0)
+    raise TypeError(f"{value!r} and {other!r} have no order"[:200])
+
+
+_ORDER: Mapping[str, Callable[[int, int], bool]] = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}

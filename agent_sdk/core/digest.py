@@ -1,0 +1,20 @@
+"""Canonical JSON and the digests over it: equal values give equal bytes, on every machine."""
+
+import hashlib
+import json
+
+from pydantic import JsonValue
+
+
+def canonical_json(value: JsonValue) -> bytes:
+    """Encode with sorted keys and no white space, as UTF-8.
+
+    Raises:
+        ValueError: the value holds NaN, an infinity or an object that JSON cannot hold.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest_of(value: JsonValue) -> str:
+    """Return the lower-case hexadecimal SHA-256 of the value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()

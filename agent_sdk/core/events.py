@@ -1,0 +1,346 @@
+"""The facts of a run, one class each. How they are stored is said in `envelope.py`, what they mean for a run in `run.py`.
+
+Fields named in a class's `BODY` are users' content and may be gone (None) after an erasure; all others are plain and stay.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
+
+from agent_sdk.core.findings import Finding
+from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, SessionId, StepId
+from agent_sdk.core.labels import Label
+from agent_sdk.core.messages import Message
+from agent_sdk.core.model import Attempt, Stop
+from agent_sdk.core.plan import OnError, Plan
+from agent_sdk.core.tools import Effect
+from agent_sdk.core.usage import Usage
+
+WaitReason = Literal["approval", "question", "timer", "signal", "child", "unknown_effect", "budget", "code_changed", "crash_loop"]
+ReleaseReason = Literal["waiting", "suspended", "handed_over"]
+Purpose = Literal["turn", "plan", "repair", "step"]
+SkipReason = Literal["condition", "source_failed", "source_skipped", "decided"]
+Decision = Literal["done", "retry", "skip", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    """`digests` are those of the agent at that time; `resumable` is False where its dependencies are live objects of one process."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("goal",)
+    type: ClassVar[str] = "run.created"
+    agent: str
+    agent_version: str
+    digests: dict[str, str]
+    goal: str | None = None
+    principal: PrincipalId | None = None
+    tags: tuple[str, ...] = ()
+    parent: RunId | None = None
+    root: RunId | None = None
+    session: SessionId | None = None
+    place: int | None = None
+    model: str | None = None
+    deadline_at: int | None = None
+    resumable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunClaimed:
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "run.claimed"
+    owner: OwnerId
+
+
+@dataclass(frozen=True, slots=True)
+class RunReleased:
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "run.released"
+    reason: ReleaseReason
+
+
+@dataclass(frozen=True, slots=True)
+class RunWaiting:
+    """`steps` are those that the wait is about; `wake_at` in microseconds since 1970, None where only somebody can wake the run."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "run.waiting"
+    reason: WaitReason
+    steps: tuple[StepId, ...] = ()
+    wake_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunWoken:
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "run.woken"
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelRequested:
+    BODY: ClassVar[tuple[str, ...]] = ("note",)
+    type: ClassVar[str] = "run.cancel_requested"
+    by: PrincipalId | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded:
+    BODY: ClassVar[tuple[str, ...]] = ("answer",)
+    type: ClassVar[str] = "run.succeeded"
+    label: Label
+    answer: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """`step` is the step whose failure ended the run, if one did."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message", "hint")
+    type: ClassVar[str] = "run.failed"
+    code: str
+    step: StepId | None = None
+    message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled:
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "run.cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class RunExpired:
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "run.expired"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """Something reached the run's inbox; `refused` says why it was not taken, None that it was."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message",)
+    type: ClassVar[str] = "message.received"
+    refused: str | None = None
+    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepShape:
+    """A step of a plan without its content: enough to fold a run whose bodies are gone. It waits for `needs` and `after`, and takes values from `needs`."""
+
+    id: StepId
+    needs: tuple[StepId, ...] = ()
+    after: tuple[StepId, ...] = ()
+    tool: str | None = None
+    each: bool = False
+    on_error: OnError = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRejected:
+    """The model's plan does not hold; the raw reply stands in the `model.called` before."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("findings",)
+    type: ClassVar[str] = "plan.rejected"
+    codes: tuple[str, ...]
+    findings: tuple[Finding, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAccepted:
+    """The plan holds and is performed from now on."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("plan",)
+    type: ClassVar[str] = "plan.accepted"
+    digest: str
+    shape: tuple[StepShape, ...]
+    revision: int = 1
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRevised:
+    """A repaired plan takes the place of the one before; steps that had finished stay finished."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("plan",)
+    type: ClassVar[str] = "plan.revised"
+    digest: str
+    shape: tuple[StepShape, ...]
+    revision: int
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRefused:
+    """A proposed call, or an answer (then `step` is the question's id), does not hold; it was not performed and the model is told."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("findings",)
+    type: ClassVar[str] = "check.refused"
+    step: StepId
+    codes: tuple[str, ...]
+    findings: tuple[Finding, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """`refs` says which reference fed which argument. `items` is the number of elements where a `for_each` step unfolds; such a step performs nothing itself."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "step.started"
+    step: StepId
+    attempt: int = 1
+    effect: Effect = "read"
+    key: str | None = None
+    args_digest: str | None = None
+    refs: dict[str, str] | None = None
+    items: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    BODY: ClassVar[tuple[str, ...]] = ("output",)
+    type: ClassVar[str] = "step.finished"
+    step: StepId
+    attempt: int
+    duration_us: int
+    label: Label | None = None
+    output: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    BODY: ClassVar[tuple[str, ...]] = ("message", "hint", "traceback")
+    type: ClassVar[str] = "step.failed"
+    step: StepId
+    attempt: int
+    code: str
+    retryable: bool = False
+    message: str | None = None
+    hint: str | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetried:
+    """The attempt failed and another follows after `delay_s`."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message",)
+    type: ClassVar[str] = "step.retried"
+    step: StepId
+    attempt: int
+    code: str
+    delay_s: float
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    """`source` is the step on whose account this one is skipped."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "step.skipped"
+    step: StepId
+    reason: SkipReason
+    source: StepId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUnknown:
+    """An effect was begun and its outcome is not known; it is never repeated without a decision."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message", "traceback")
+    type: ClassVar[str] = "step.unknown"
+    step: StepId
+    attempt: int
+    code: str
+    message: str | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectDecided:
+    """Somebody, or the agent's policy, said what became of an unknown effect."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("output",)
+    type: ClassVar[str] = "effect.decided"
+    step: StepId
+    decision: Decision
+    by: PrincipalId | None = None
+    output: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallMark:
+    """A call that a reply asks for, without its arguments; `digest` is over them, None where they are no JSON object."""
+
+    id: StepId
+    tool: str
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCalled:
+    """A model answered. Under `turn` the calls become steps; otherwise the reply is for the planner or for the step `step`."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message",)
+    type: ClassVar[str] = "model.called"
+    step: StepId
+    purpose: Purpose
+    model: str
+    usage: Usage
+    stop: Stop
+    attempts: tuple[Attempt, ...]
+    calls: tuple[CallMark, ...] = ()
+    label: Label | None = None
+    request_id: str | None = None
+    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    """A stored event whose type or version this code does not know: shown and kept, never acted upon."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: str
+    v: int
+
+
+Event = (
+    RunCreated
+    | RunClaimed
+    | RunReleased
+    | RunWaiting
+    | RunWoken
+    | RunCancelRequested
+    | RunSucceeded
+    | RunFailed
+    | RunCancelled
+    | RunExpired
+    | MessageReceived
+    | PlanRejected
+    | PlanAccepted
+    | PlanRevised
+    | CheckRefused
+    | StepStarted
+    | StepFinished
+    | StepFailed
+    | StepRetried
+    | StepSkipped
+    | StepUnknown
+    | EffectDecided
+    | ModelCalled
+    | UnknownEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event in its place: `seq` counts from 1 without gaps, `at` is in microseconds since 1970, `cause` is `inbox:{n}` or `event:{seq}`."""
+
+    seq: int
+    epoch: int
+    at: int
+    event: Event
+    cause: str | None = None

@@ -1,0 +1,199 @@
+"""The steps of a run and what hangs on what: each change costs only the steps it touches, and what is ready is kept, not searched for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from agent_sdk.core.events import SkipReason, StepShape
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.labels import UNKNOWN_SOURCE, Label, join_all
+from agent_sdk.core.plan import OnError, Step
+from agent_sdk.core.tools import Effect
+
+Status = Literal["waiting", "ready", "running", "finished", "failed", "skipped", "unknown", "refused"]
+SETTLED: frozenset[Status] = frozenset({"finished", "failed", "skipped", "refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, as the journal has it; `message` and `hint` are None where the body was erased."""
+
+    code: str
+    message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(slots=True)
+class StepState:
+    """One step as its events so far describe it; times are in microseconds since 1970.
+
+    A `for_each` step unfolds into `items` members `id[i]`, which name it as their `group`; it is settled when they are.
+    """
+
+    id: StepId
+    tool: str | None = None
+    spec: Step | None = None
+    on_error: OnError = "fail"
+    each: bool = False
+    status: Status = "waiting"
+    attempt: int = 0
+    effect: Effect = "read"
+    key: str | None = None
+    args_digest: str | None = None
+    needs: set[StepId] = field(default_factory=set[StepId])
+    after: set[StepId] = field(default_factory=set[StepId])
+    dependents: list[StepId] = field(default_factory=list[StepId])
+    output: JsonValue = None
+    label: Label = UNKNOWN_SOURCE
+    failure: Failure | None = None
+    group: StepId | None = None
+    index: int = 0
+    items: int | None = None
+    open_items: int = 0
+    started_at: int | None = None
+    ended_at: int | None = None
+
+
+@dataclass(slots=True)
+class Graph:
+    """All steps of a run. `ready` keeps insertion order; `doomed` maps a step that can no longer run to why and on whose account."""
+
+    steps: dict[StepId, StepState] = field(default_factory=dict[StepId, StepState])
+    ready: dict[StepId, None] = field(default_factory=dict[StepId, None])
+    doomed: dict[StepId, tuple[SkipReason, StepId]] = field(default_factory=dict[StepId, tuple[SkipReason, StepId]])
+    running: dict[StepId, None] = field(default_factory=dict[StepId, None])
+    unknown: dict[StepId, None] = field(default_factory=dict[StepId, None])
+    outputs: dict[StepId, JsonValue] = field(default_factory=dict[StepId, JsonValue])
+
+    def add(self, shape: Iterable[StepShape], specs: dict[StepId, Step]) -> None:
+        """Take in a plan's steps; a step that stands here already and has finished stays as it is."""
+        added: list[StepState] = []
+        for mark in shape:
+            known = self.steps.get(mark.id)
+            if known is not None and known.status == "finished":
+                continue
+            state = StepState(mark.id, mark.tool, specs.get(mark.id), mark.on_error, mark.each)
+            state.needs = {source for source in mark.needs if not self._is_finished(source)}
+            state.after = {source for source in mark.after if not self._is_finished(source)}
+            self.steps[mark.id] = state
+            added.append(state)
+        for state in added:
+            for source in state.needs | state.after:
+                self.steps[source].dependents.append(state.id)
+            self._make_ready_if_free(state)
+
+    def add_ready(self, state: StepState) -> None:
+        """Take in one step that waits for nothing."""
+        self.steps[state.id] = state
+        self._make_ready(state)
+
+    def drop_unfinished(self) -> None:
+        """Forget every step that has not finished: a revised plan brings their successors."""
+        for identity in [identity for identity, state in self.steps.items() if state.status != "finished"]:
+            del self.steps[identity]
+        for state in self.steps.values():
+            state.dependents.clear()
+        self.ready.clear()
+        self.doomed.clear()
+
+    def start(self, state: StepState, *, at: int, items: int | None) -> None:
+        self.ready.pop(state.id, None)
+        state.status = "running"
+        state.started_at = state.started_at if state.started_at is not None else at
+        if items is None:
+            self.running[state.id] = None
+        else:
+            self._unfold(state, items, at)
+
+    def finish(self, state: StepState, output: JsonValue, label: Label, *, at: int) -> None:
+        self._settle(state, "finished", at)
+        state.output = output
+        state.label = label
+        self.outputs[state.id] = output
+        for identity in state.dependents:
+            dependent = self.steps[identity]
+            dependent.needs.discard(state.id)
+            dependent.after.discard(state.id)
+            self._make_ready_if_free(dependent)
+        self._member_settled(state, at)
+
+    def fail(self, state: StepState, failure: Failure, *, at: int) -> None:
+        self._settle(state, "failed", at)
+        state.failure = failure
+        if state.on_error == "skip":
+            self._doom_dependents(state, "source_failed")
+        self._member_settled(state, at)
+
+    def skip(self, state: StepState, *, at: int) -> None:
+        self.doomed.pop(state.id, None)
+        self._settle(state, "skipped", at)
+        self._doom_dependents(state, "source_skipped")
+        self._member_settled(state, at)
+
+    def refuse(self, state: StepState, *, at: int) -> None:
+        self._settle(state, "refused", at)
+
+    def lose(self, state: StepState) -> None:
+        """The step's effect has an unknown outcome."""
+        self.running.pop(state.id, None)
+        self.ready.pop(state.id, None)
+        state.status = "unknown"
+        self.unknown[state.id] = None
+
+    def rewind(self, state: StepState) -> None:
+        """The step is to be started again: after a failed attempt, a crash or a decision."""
+        self.running.pop(state.id, None)
+        self.unknown.pop(state.id, None)
+        self._make_ready(state)
+
+    def _is_finished(self, identity: StepId) -> bool:
+        state = self.steps.get(identity)
+        return state is not None and state.status == "finished"
+
+    def _make_ready_if_free(self, state: StepState) -> None:
+        if state.status == "waiting" and not state.needs and not state.after and state.id not in self.doomed:
+            self._make_ready(state)
+
+    def _make_ready(self, state: StepState) -> None:
+        state.status = "ready"
+        self.ready[state.id] = None
+
+    def _settle(self, state: StepState, status: Status, at: int) -> None:
+        self.running.pop(state.id, None)
+        self.ready.pop(state.id, None)
+        self.unknown.pop(state.id, None)
+        state.status = status
+        state.ended_at = at
+
+    def _doom_dependents(self, state: StepState, reason: SkipReason) -> None:
+        for identity in state.dependents:
+            dependent = self.steps[identity]
+            dependent.after.discard(state.id)
+            if state.id in dependent.needs and dependent.status == "waiting":
+                self.doomed.setdefault(identity, (reason, state.id))
+            else:
+                self._make_ready_if_free(dependent)
+
+    def _unfold(self, group: StepState, items: int, at: int) -> None:
+        group.items = group.open_items = items
+        if items == 0:
+            self.finish(group, [], group.label, at=at)
+        for index in range(items):
+            member = StepState(StepId(f"{group.id}[{index}]"), group.tool, group.spec, group.on_error, group=group.id, index=index)
+            self.add_ready(member)
+
+    def _member_settled(self, member: StepState, at: int) -> None:
+        if member.group is None:
+            return
+        group = self.steps[member.group]
+        group.open_items -= 1
+        if group.open_items == 0 and group.items is not None:
+            members = [self.steps[StepId(f"{group.id}[{index}]")] for index in range(group.items)]
+            failed = next((each for each in members if each.status == "failed" and each.on_error != "skip"), None)
+            if failed is not None:
+                self.fail(group, failed.failure or Failure("step_failed"), at=at)
+                return
+            kept = [each for each in members if each.status == "finished"]
+            self.finish(group, [each.output for each in kept], join_all(each.label for each in kept), at=at)

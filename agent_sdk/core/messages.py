@@ -1,0 +1,128 @@
+"""The conversation's words: messages made of a closed union of parts, and the conversation that only grows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from agent_sdk.core.errors import InputTooLarge, RequestError
+from agent_sdk.core.ids import StepId
+
+Role = Literal["user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+    type: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A reference to an image or another file: a URL or an artifact's id, never the bytes."""
+
+    ref: str
+    media_type: str
+    type: Literal["file"] = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """What the model thought aloud; `signature` goes back to the vendor unaltered."""
+
+    text: str
+    signature: str | None = None
+    type: Literal["reasoning"] = "reasoning"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """One call the model asks for.
+
+    `id` is the step's id, never the vendor's. Where the arguments are no JSON object, `args` is None, `raw` holds them as they came and `problem` says what is wrong.
+    """
+
+    id: StepId
+    tool: str
+    args: dict[str, JsonValue] | None
+    raw: str | None = None
+    problem: str | None = None
+    type: Literal["tool_call"] = "tool_call"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart:
+    """The answer to one call: the tool's output, or what went wrong (`is_error`)."""
+
+    id: StepId
+    output: JsonValue
+    is_error: bool = False
+    type: Literal["tool_result"] = "tool_result"
+
+
+Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Messages in order. It only grows, so that each dialect encodes a message once however often the conversation is sent."""
+
+    messages: list[Message] = field(default_factory=list[Message])
+    _encoded: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]], repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self.messages)
+
+    def add(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def encoded(self, dialect: str, encode: Callable[[Message], bytes]) -> Sequence[bytes]:
+        """Return every message in the bytes of `dialect`, encoding only those that were added since the last call."""
+        done = self._encoded.setdefault(dialect, [])
+        done.extend(encode(message) for message in self.messages[len(done) :])
+        return done
+
+
+def user_message(text: str) -> Message:
+    return Message("user", (TextPart(text),))
+
+
+def parse_goal(text: str, *, max_bytes: int) -> str:
+    """Return the goal as it will be journaled.
+
+    Raises:
+        RequestError: it is empty, or not text that UTF-8 can hold.
+        InputTooLarge: it has more than `max_bytes` bytes in UTF-8.
+    """
+    if not text.strip():
+        raise RequestError("the goal is empty", hint="say in a sentence what the run shall achieve")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"the goal is not valid text: {error.reason} at character {error.start}", hint="decode the input as UTF-8"
+        ) from error
+    if size > max_bytes:
+        raise InputTooLarge(
+            f"the goal has {size:,} bytes; at most {max_bytes:,} are allowed",
+            hint="put large material into a file that a tool can read, or raise Limits.max_goal_bytes",
+        )
+    return text

@@ -1,0 +1,370 @@
+"""What the floors above expect of one another: each port is a Protocol, and `runtime` hands one part to the next."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from agent_sdk.core.envelope import Envelope
+from agent_sdk.core.events import Fact, WaitReason
+from agent_sdk.core.findings import Finding
+from agent_sdk.core.ids import ArtifactId, OwnerId, PrincipalId, RunId, SessionId, StepId, TenantId
+from agent_sdk.core.messages import ToolCallPart
+from agent_sdk.core.model import Delta, ModelReply, ModelRequest
+from agent_sdk.core.plan import Plan
+from agent_sdk.core.run import Run, RunState
+from agent_sdk.core.tools import ToolContext, ToolSpec
+
+
+class Clock(Protocol):
+    """Time, so that tests own it."""
+
+    def now_us(self) -> int:
+        """Return the wall clock in microseconds since 1970, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back, that of the event loop's timers."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None: ...
+
+
+class Ids(Protocol):
+    """New names, so that tests own them."""
+
+    def run_id(self) -> RunId: ...
+
+    def key(self) -> str:
+        """Return a fresh idempotency key."""
+        ...
+
+
+class Random(Protocol):
+    """Chance, for jitter alone."""
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The planner needs a model's reply before it can go on."""
+
+    request: ModelRequest
+    purpose: Literal["turn", "plan", "repair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """The planner proposes a plan. Where the model's reply did not parse, `plan` is None and `findings` say why."""
+
+    plan: Plan | None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The planner proposes the run's answer. Where the model's reply did not parse, `findings` say why."""
+
+    value: JsonValue
+    findings: tuple[Finding, ...] = ()
+
+
+class Planner(Protocol):
+    """Looks at a run and proposes; it does no input or output."""
+
+    def next(self, run: Run) -> Ask | Propose | Answer:
+        """Say what the run needs, at a time when nothing is ready and nothing in flight.
+
+        Raises:
+            AgentSDKError: the planner gives up; the run ends with this error.
+        """
+        ...
+
+
+class Checker(Protocol):
+    """Finds what does not hold before anything acts; all findings at once."""
+
+    def plan(self, plan: Plan, run: Run) -> Sequence[Finding]: ...
+
+    def call(self, call: ToolCallPart) -> Sequence[Finding]:
+        """Check one call that a loop's model asks for."""
+        ...
+
+    def answer(self, value: JsonValue) -> Sequence[Finding]: ...
+
+
+class Model(Protocol):
+    """A language model. Errors are `ModelError`s; a cancelled call closes its connection."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        """Yield deltas as they come; the last one is `ReplyDone`."""
+        ...
+
+    async def complete(self, request: ModelRequest) -> ModelReply: ...
+
+
+class Tool(Protocol):
+    """A declared tool that can be called."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    def problems(self, args: Mapping[str, JsonValue], *, partial: frozenset[str] = frozenset()) -> Sequence[Finding]:
+        """Say what is wrong with arguments; those named in `partial` hold references and are looked at by name only. Paths start at `$`."""
+        ...
+
+    async def call(self, args: Mapping[str, JsonValue], context: ToolContext[object]) -> JsonValue:
+        """Validate, call and validate the result.
+
+        Raises:
+            ArgumentsInvalid: before the function was called.
+            ResultInvalid: after it returned.
+            Exception: whatever the function raised.
+        """
+        ...
+
+    async def verify(self, context: ToolContext[object]) -> "Verdict":
+        """Ask whether the effect with this idempotency key was done (effect `verify` alone)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a `verify` tool's check says of a key: done with a result, or not done."""
+
+    is_done: bool
+    output: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDelta:
+    """A streamed piece of a reply. A higher `attempt` voids what was shown of the step; `index` counts within the attempt from 0."""
+
+    run_id: RunId
+    after_seq: int
+    step: StepId
+    attempt: int
+    index: int
+    delta: Delta
+
+
+class TokenSink(Protocol):
+    """Where streamed tokens go; they are never journaled, and may be dropped."""
+
+    def wants(self, run_id: RunId) -> bool:
+        """Say whether anybody follows the run's tokens: nobody's are not streamed."""
+        ...
+
+    def publish(self, delta: TokenDelta) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerChange:
+    """Reserve or settle part of a budget: integers in the scope's own unit (money: 1e-9 US dollars). Negative amounts release."""
+
+    scope: str
+    reserve: int = 0
+    settle: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A budget: `reserved + settled` never exceeds `limit` by a reservation; None means no limit."""
+
+    scope: str
+    limit: int | None
+    reserved: int
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Facts to be appended behind `head` under the lease `epoch`, with the ledger changes that go with them: all or none.
+
+    `state`, `reason`, `wake_at` and `inbox_seen` are what the run's row says afterwards. Where `releases`, the batch gives up the lease, and is
+    written only if every inbox item has become an event (`inbox_head = inbox_seen`); every terminal event releases.
+    """
+
+    tenant: TenantId
+    run_id: RunId
+    epoch: int
+    head: int
+    facts: Sequence[Fact]
+    state: RunState
+    reason: WaitReason | None = None
+    wake_at: int | None = None
+    inbox_seen: int = 0
+    ledger: Sequence[LedgerChange] = ()
+    releases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on a run: what its holder appends carries `epoch`."""
+
+    tenant: TenantId
+    run_id: RunId
+    owner: OwnerId
+    epoch: int
+    head: int
+    lease_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as a list shows it; times in microseconds since 1970."""
+
+    tenant: TenantId
+    run_id: RunId
+    agent: str
+    state: RunState
+    reason: WaitReason | None
+    head: int
+    epoch: int
+    owner: OwnerId | None
+    lease_until: int | None
+    inbox_head: int
+    inbox_seen: int
+    wake_at: int | None
+    session: SessionId | None
+    created_at: int
+    updated_at: int
+
+
+ItemKind = Literal["message", "cancel", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxDraft:
+    """Something for a run from outside, as JSON that the owner turns into exactly one event. `key` makes a repeated put harmless."""
+
+    kind: ItemKind
+    body: JsonValue
+    by: PrincipalId | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    number: int
+    kind: ItemKind
+    body: JsonValue
+    by: PrincipalId | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMove:
+    """Make the new run the session's head, if the session's head still is `expected` (None: the session is new)."""
+
+    session: SessionId
+    expected: RunId | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list, newest first; `before` is the id of the last run of the page before."""
+
+    states: frozenset[RunState] = field(default_factory=frozenset[RunState])
+    agent: str | None = None
+    before: RunId | None = None
+    limit: int = 50
+
+
+class Journal(Protocol):
+    """Where facts are kept. Every call names its tenant; time is the store's own."""
+
+    async def create(self, tenant: TenantId, run_id: RunId, facts: Sequence[Fact], *, session: SessionMove | None = None) -> None:
+        """Make a run of its first facts (epoch 0), in state `queued`.
+
+        Raises:
+            RunExists: the id is taken.
+            RunBusy: the session's head moved.
+        """
+        ...
+
+    async def claim(self, tenant: TenantId, run_id: RunId, owner: OwnerId, *, lease_s: float) -> Claim:
+        """Take the run's lease and raise its epoch, if nobody holds it, it expired, or its holder is known to be dead.
+
+        Raises:
+            NotFound: no such run. RunEnded: it has ended. RunBusy: somebody holds it.
+        """
+        ...
+
+    async def renew(self, claim: Claim, *, lease_s: float) -> Claim:
+        """Lengthen the lease.
+
+        Raises:
+            Fenced: somebody claimed the run since.
+        """
+        ...
+
+    async def append(self, batch: Batch) -> None:
+        """Write the whole batch, durable on return, or nothing.
+
+        Raises:
+            Fenced: epoch or head do not match. InboxPending: `releases`, and the inbox holds unread items. LedgerRefused: a budget would be exceeded.
+            StorageError: the store failed; after a lost connection the outcome was looked up before this was raised.
+        """
+        ...
+
+    async def read(self, tenant: TenantId, run_id: RunId, *, after: int = 0, limit: int = 1000) -> list[Envelope]:
+        """Return up to `limit` stored events behind number `after`, in order.
+
+        Raises:
+            NotFound: no such run.
+        """
+        ...
+
+    def watch(self, tenant: TenantId, run_id: RunId, *, after: int = 0) -> AsyncIterator[Envelope]:
+        """Follow a run's events from any process, without gaps, up to and with its terminal event."""
+        ...
+
+    async def row(self, tenant: TenantId, run_id: RunId) -> RunRow:
+        """Raises: NotFound: no such run."""
+        ...
+
+    async def rows(self, tenant: TenantId, which: RunFilter) -> list[RunRow]: ...
+
+    async def put(self, tenant: TenantId, run_id: RunId, item: InboxDraft) -> int:
+        """Put an item into the run's inbox and return its number.
+
+        Raises:
+            NotFound: no such run. RunEnded: it has ended.
+        """
+        ...
+
+    async def inbox(self, tenant: TenantId, run_id: RunId, *, after: int) -> list[InboxItem]: ...
+
+    def mail(self, owner: OwnerId) -> AsyncIterator[tuple[TenantId, RunId]]:
+        """Yield the runs this owner holds whose inbox has items it has not read, within a second of their arrival, until cancelled."""
+        ...
+
+    async def artifact(self, tenant: TenantId, artifact: ArtifactId) -> bytes:
+        """Raises: NotFound: no such artifact. JournalCorrupt: its bytes do not have this hash."""
+        ...
+
+    async def set_limit(self, tenant: TenantId, scope: str, limit: int | None) -> None:
+        """Make or change a budget's limit; what is reserved and settled stays."""
+        ...
+
+    async def ledger(self, tenant: TenantId, scope: str) -> LedgerRow | None: ...
+
+    async def cursor(self, tenant: TenantId, sink: str, run_id: RunId) -> int:
+        """Return the number of the last event that a sink has taken; 0 where it took none."""
+        ...
+
+    async def move_cursor(self, tenant: TenantId, sink: str, run_id: RunId, seq: int) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Takes a run's facts in order, at least once each; it may lag and fail, and never holds a run up."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def take(self, tenant: TenantId, run_id: RunId, facts: Sequence[Fact]) -> None: ...

@@ -1,0 +1,343 @@
+"""A run as its events so far describe it. It is changed by `apply` alone; what comes next is said by `decide.py`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from pydantic import JsonValue
+
+from agent_sdk.core.agent import Limits
+from agent_sdk.core.events import (
+    CheckRefused,
+    EffectDecided,
+    Fact,
+    MessageReceived,
+    ModelCalled,
+    PlanAccepted,
+    PlanRejected,
+    PlanRevised,
+    RunCancelled,
+    RunCancelRequested,
+    RunClaimed,
+    RunCreated,
+    RunExpired,
+    RunFailed,
+    RunReleased,
+    RunSucceeded,
+    RunWaiting,
+    RunWoken,
+    StepFailed,
+    StepFinished,
+    StepRetried,
+    StepSkipped,
+    StepStarted,
+    StepUnknown,
+    UnknownEvent,
+    WaitReason,
+)
+from agent_sdk.core.findings import Finding, render_findings
+from agent_sdk.core.graph import SETTLED, Failure, Graph, StepState
+from agent_sdk.core.ids import RunId, StepId, TenantId
+from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
+from agent_sdk.core.messages import Conversation, Message, ToolResultPart, user_message
+from agent_sdk.core.model import Stop
+from agent_sdk.core.plan import GOAL, Plan, ToolStep
+from agent_sdk.core.usage import NO_USAGE, Usage
+
+RunState = Literal["queued", "planning", "running", "waiting", "succeeded", "failed", "cancelled", "expired"]
+ENDS: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled", "expired"})
+INBOX = "inbox:"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan that was rejected: what the model said, and what is wrong with it."""
+
+    reply: Message | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class Run:
+    """The fold of a run's facts.
+
+    `head` is the last fact's number; `label` joins all that the conversation has read; `last_reply` is the model's
+    newest message, None once it is dealt with, and `asked` the question it answers.
+    """
+
+    tenant: TenantId
+    run_id: RunId
+    limits: Limits = field(default_factory=Limits)
+    head: int = 0
+    inbox_seen: int = 0
+    epoch: int = 0
+    state: RunState = "queued"
+    reason: WaitReason | None = None
+    created: RunCreated | None = None
+    created_at: int = 0
+    ended_at: int | None = None
+    graph: Graph = field(default_factory=Graph)
+    plan: Plan | None = None
+    revision: int = 0
+    drafts: list[Draft] = field(default_factory=list[Draft])
+    conversation: Conversation = field(default_factory=Conversation)
+    label: Label = TRUSTED
+    turn: int = 0
+    calls: tuple[StepId, ...] = ()
+    open_calls: int = 0
+    questions: int = 0
+    held_messages: list[Message] = field(default_factory=list[Message])
+    last_reply: Message | None = None
+    last_stop: Stop = "end"
+    asked: StepId | None = None
+    answer_refusals: int = 0
+    answer_findings: tuple[Finding, ...] = ()
+    same_turns: int = 0
+    signature: tuple[tuple[str, str | None], ...] = ()
+    usage: Usage = NO_USAGE
+    retries: int = 0
+    failure: Failure | None = None
+    failed_step: StepId | None = None
+    to_repair: list[StepId] = field(default_factory=list[StepId])
+    repairs: int = 0
+    cancel_requested: bool = False
+    answer: JsonValue = None
+    unreadable: UnknownEvent | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state in ENDS
+
+    @property
+    def goal(self) -> str:
+        return (self.created.goal if self.created is not None else None) or ""
+
+    def apply(self, fact: Fact) -> None:  # noqa: C901, PLR0912  (one arm an event: the table that this module is)
+        """Take the run one fact further, in time that does not grow with the run."""
+        self.head = fact.seq
+        self.epoch = fact.epoch
+        if fact.cause is not None and fact.cause.startswith(INBOX):
+            self.inbox_seen = int(fact.cause[len(INBOX) :])
+        event, at = fact.event, fact.at
+        match event:
+            case StepStarted():
+                self._started(event, at)
+            case StepFinished():
+                state = self.graph.steps[event.step]
+                self.graph.finish(state, event.output, event.label or UNKNOWN_SOURCE, at=at)
+                self._call_settled(state)
+            case ModelCalled():
+                self._called(event)
+            case StepFailed():
+                self._failed(event, at)
+            case StepRetried():
+                self.retries += 1
+            case StepSkipped():
+                state = self.graph.steps[event.step]
+                self.graph.skip(state, at=at)
+                self._call_settled(state)
+            case StepUnknown():
+                state = self.graph.steps[event.step]
+                state.failure = Failure(event.code, event.message)
+                self.graph.lose(state)
+            case EffectDecided():
+                self._decided(event, at)
+            case CheckRefused():
+                self._refused(event, at)
+            case PlanRejected():
+                self.drafts.append(Draft(self.last_reply, event.findings or ()))
+                self.last_reply = None
+            case PlanAccepted() | PlanRevised():
+                self._planned(event)
+            case MessageReceived():
+                self._received(event)
+            case RunCreated():
+                self.created, self.created_at = event, at
+                self.graph.outputs[GOAL] = event.goal
+                if event.goal is not None:
+                    self.conversation.add(user_message(event.goal))
+            case RunClaimed():
+                self._claimed()
+            case RunWaiting():
+                self.state, self.reason = "waiting", event.reason
+            case RunReleased():
+                if event.reason != "waiting":
+                    self.state = "queued"
+            case RunWoken():
+                self._resumed()
+            case RunCancelRequested():
+                self.cancel_requested = True
+            case RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
+                self._ended(event, at)
+            case UnknownEvent():
+                self.unreadable = event
+            case _:
+                assert_never(event)
+
+    def _started(self, event: StepStarted, at: int) -> None:
+        state = self.graph.steps[event.step]
+        state.attempt, state.effect, state.key = event.attempt, event.effect, event.key
+        state.args_digest = event.args_digest
+        self.state = "running"
+        self.graph.start(state, at=at, items=event.items)
+
+    def _called(self, event: ModelCalled) -> None:
+        self.usage += event.usage
+        self.retries += max(0, len(event.attempts) - 1)
+        if event.purpose == "step":
+            return
+        self.questions += 1
+        self.asked = event.step
+        self.last_reply, self.last_stop = event.message, event.stop
+        self.label = self.label.join(event.label or UNKNOWN_SOURCE)
+        if event.purpose != "turn":
+            return
+        self.turn += 1
+        signature = tuple((call.tool, call.digest) for call in event.calls)
+        self.same_turns = self.same_turns + 1 if signature and signature == self.signature else 0
+        self.signature = signature
+        self.calls = tuple(call.id for call in event.calls)
+        self.open_calls = len(self.calls)
+        if event.message is not None:
+            self.conversation.add(event.message)
+        specs = {part.id: part for part in event.message.tool_calls} if event.message is not None else {}
+        for call in event.calls:
+            part = specs.get(call.id)
+            spec = ToolStep(call.id, call.tool, part.args) if part is not None and part.args is not None else None
+            self.graph.add_ready(StepState(call.id, call.tool, spec, args_digest=call.digest))
+        self.state = "running" if self.calls else "planning"
+
+    def _failed(self, event: StepFailed, at: int) -> None:
+        failure = Failure(event.code, event.message, event.hint)
+        state = self.graph.steps.get(event.step)
+        if state is None:  # the planner's own question failed, and with it the run
+            self.failure, self.failed_step = failure, event.step
+            return
+        self.graph.fail(state, failure, at=at)
+        self._call_settled(state)
+        if event.step in self.calls:
+            return
+        match state.on_error:
+            case "fail" | "retry":
+                self.failure, self.failed_step = failure, event.step
+            case "repair":
+                self.to_repair.append(state.group or event.step)
+            case "skip":
+                pass
+
+    def _decided(self, event: EffectDecided, at: int) -> None:
+        state = self.graph.steps[event.step]
+        match event.decision:
+            case "done":
+                self.graph.finish(state, event.output, UNKNOWN_SOURCE, at=at)
+            case "retry":
+                self.graph.rewind(state)
+                return
+            case "skip":
+                self.graph.skip(state, at=at)
+            case "fail":
+                self._failed(StepFailed(event.step, state.attempt, "effect_unknown", message="decided as failed"), at)
+                return
+        self._call_settled(state)
+
+    def _refused(self, event: CheckRefused, at: int) -> None:
+        text = render_findings(event.findings or ())
+        state = self.graph.steps.get(event.step)
+        if state is None:
+            self.answer_refusals += 1
+            self.answer_findings = event.findings or ()
+            self.last_reply = None
+            self.conversation.add(user_message(f"The answer does not hold:\n{text}\nAnswer again, with every point mended."))
+            return
+        state.failure = Failure("call_refused", text)
+        self.graph.refuse(state, at=at)
+        self._call_settled(state)
+
+    def _planned(self, event: PlanAccepted | PlanRevised) -> None:
+        if isinstance(event, PlanRevised):
+            self.graph.drop_unfinished()
+            self.to_repair.clear()
+            self.repairs += 1
+        self.drafts.clear()
+        self.last_reply = None
+        self.answer_findings = ()
+        self.plan, self.revision = event.plan, event.revision
+        self.graph.add(event.shape, {step.id: step for step in event.plan.steps} if event.plan is not None else {})
+        self.state = "running"
+
+    def _received(self, event: MessageReceived) -> None:
+        """Take a message at once, or behind the results of the calls that are open: no message stands between a call and its result."""
+        if event.refused is not None or event.message is None:
+            return
+        if self.open_calls:
+            self.held_messages.append(event.message)
+        else:
+            self.conversation.add(event.message)
+            self.last_reply = None
+
+    def _claimed(self) -> None:
+        """Settle what the owner before left running: a `once` effect is unknown, all else starts again."""
+        for identity in list(self.graph.running):
+            state = self.graph.steps[identity]
+            if state.effect == "once":
+                state.failure = Failure("owner_lost", "the process that performed this step ended before its outcome was known")
+                self.graph.lose(state)
+            else:
+                self.graph.rewind(state)
+        self._resumed()
+
+    def _resumed(self) -> None:
+        self.reason = None
+        self.state = "running" if self.graph.steps else "planning"
+
+    def _ended(self, event: RunSucceeded | RunFailed | RunCancelled | RunExpired, at: int) -> None:
+        self.reason, self.ended_at = None, at
+        match event:
+            case RunSucceeded():
+                self.state, self.answer = "succeeded", event.answer
+            case RunFailed():
+                self.state, self.failure = "failed", Failure(event.code, event.message, event.hint)
+                self.failed_step = event.step
+            case RunCancelled():
+                self.state = "cancelled"
+            case RunExpired():
+                self.state = "expired"
+            case _:
+                assert_never(event)
+
+    def _call_settled(self, state: StepState) -> None:
+        """Answer the model once every call of its turn is settled: calls and results always come in pairs."""
+        if not self.open_calls or state.id not in self.calls:
+            return
+        self.open_calls -= 1
+        if self.open_calls:
+            return
+        states = [self.graph.steps[identity] for identity in self.calls]
+        for each in states:
+            self.label = self.label.join(each.label if each.status == "finished" else TRUSTED)
+        self.conversation.add(Message("tool", tuple(_result(each) for each in states)))
+        for message in self.held_messages:
+            self.conversation.add(message)
+        self.held_messages.clear()
+        self.state = "planning"
+
+
+def fold(run: Run, facts: Iterable[Fact]) -> Run:
+    """Apply all facts in order and return the same run."""
+    for fact in facts:
+        run.apply(fact)
+    return run
+
+
+def is_settled(state: StepState) -> bool:
+    return state.status in SETTLED
+
+
+def _result(state: StepState) -> ToolResultPart:
+    if state.status == "finished":
+        return ToolResultPart(state.id, state.output)
+    failure = state.failure or Failure("step_skipped", "the step was skipped")
+    problem: dict[str, JsonValue] = {"error": failure.code, "message": failure.message or ""}
+    if failure.hint is not None:
+        problem["hint"] = failure.hint
+    return ToolResultPart(state.id, problem, is_error=True)

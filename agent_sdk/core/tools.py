@@ -1,0 +1,65 @@
+"""What a tool says of itself: a declaration that plans are checked against. How a tool is made from a function lives in `tools`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from pydantic import JsonValue
+
+from agent_sdk.core.digest import digest_of
+from agent_sdk.core.ids import RunId, StepId, TenantId
+from agent_sdk.core.labels import Label
+
+Effect = Literal["read", "idempotent", "verify", "once"]
+"""`read` changes nothing outside; `idempotent` may be repeated with the same key; `verify` can ask whether a key was done; `once` must never be repeated."""
+
+DepsT_co = TypeVar("DepsT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as models and the checker see it.
+
+    `parameters` and `returns` are JSON Schemas (draft 2020-12); `returns` is the empty schema where anything may come. `timeout_s` None means the agent's limit.
+    `retries` counts further attempts after a retryable failure; a `once` effect has none. `output_label` None means untrusted.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, JsonValue]
+    returns: Mapping[str, JsonValue]
+    effect: Effect = "once"
+    timeout_s: float | None = None
+    retries: int = 0
+    output_label: Label | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that a run's safety depends on: schemas and effect."""
+        return digest_of({"name": self.name, "parameters": dict(self.parameters), "returns": dict(self.returns), "effect": self.effect})
+
+    @property
+    def label(self) -> Label:
+        return self.output_label if self.output_label is not None else Label(untrusted=(f"tool:{self.name}",))
+
+
+def ignore_progress(_note: str, _fraction: float | None) -> None:
+    """Take a progress note and do nothing with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext(Generic[DepsT_co]):
+    """What a tool may know of the run that calls it; the model never sees it.
+
+    `idempotency_key` is the same for every attempt of the step. `deadline_s` is on the clock of `time.monotonic()`; None means no limit.
+    `report(note, fraction)` shows progress to whoever watches (fraction 0 to 1, or None).
+    """
+
+    tenant: TenantId
+    run_id: RunId
+    step_id: StepId
+    attempt: int
+    idempotency_key: str
+    deps: DepsT_co
+    deadline_s: float | None = None
+    report: Callable[[str, float | None], None] = ignore_progress

@@ -1,0 +1,83 @@
+"""How one attempt of a step ended, and what a failure says of itself."""
+
+import asyncio
+import traceback
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from agent_sdk.core.errors import AgentSDKError, NotDone, OutsideError, ToolTimedOut
+from agent_sdk.core.events import StepFailed, StepUnknown
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.tools import Effect
+
+MAX_TEXT_CHARS = 4000
+MAX_TRACEBACK_CHARS = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    output: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed; `retry_after_s` is the world's own word on when to try again."""
+
+    code: str
+    message: str
+    is_retryable: bool = False
+    hint: str | None = None
+    retry_after_s: float | None = None
+    traceback: str | None = None
+    was_done: bool | None = None
+
+    def event(self, step: StepId, attempt: int, effect: Effect) -> StepFailed | StepUnknown:
+        """Return the fact: a `once` effect that may have happened is unknown, whatever went wrong."""
+        if effect == "once" and self.was_done is not False:
+            return StepUnknown(step, attempt, self.code, self.message, self.traceback)
+        return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The attempt was cancelled because the run was asked to stop."""
+
+
+AttemptOutcome = Done | Failed | Stopped
+
+
+def failed(error: BaseException) -> Failed:
+    """Describe what a tool or a model raised."""
+    match error:
+        case AgentSDKError():
+            retry_after_s = error.retry_after_s if isinstance(error, OutsideError) else None
+            was_done = False if isinstance(error, NotDone) else None
+            text = None if error.__cause__ is None else _traceback(error)
+            return Failed(error.code, error.message[:MAX_TEXT_CHARS], error.retryable, error.hint, retry_after_s, text, was_done)
+        case TimeoutError() | ConnectionError():
+            return Failed("tool_failed", _text(error), is_retryable=True, traceback=_traceback(error))
+        case asyncio.CancelledError():
+            return Failed("tool_cancelled_itself", "the tool was cancelled from within, not by the run", traceback=_traceback(error))
+        case SystemExit():
+            return Failed("tool_exited", f"the tool tried to end the process: SystemExit({error.code!r})", traceback=_traceback(error))
+        case _:
+            return Failed("tool_failed", _text(error), traceback=_traceback(error))
+
+
+def timed_out(limit_s: float) -> Failed:
+    return Failed(
+        ToolTimedOut.code, f"no result within {limit_s:g} s", is_retryable=True, hint="raise the tool's timeout_s, or Limits.step_timeout_s"
+    )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  (a tool's exception may itself be broken: part of the boundary to tools)
+        said = ""
+    return f"{type(error).__name__}: {said}"[:MAX_TEXT_CHARS] if said else type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARS:]

@@ -1,0 +1,181 @@
+"""The one place where a run's facts get their numbers and become durable: an outbox with one append in flight."""
+
+import asyncio
+from collections.abc import Sequence
+
+from agent_sdk.core.errors import AgentSDKError, InboxPending
+from agent_sdk.core.events import (
+    EffectDecided,
+    Event,
+    Fact,
+    ModelCalled,
+    RunCancelled,
+    RunCancelRequested,
+    RunExpired,
+    RunFailed,
+    RunReleased,
+    RunSucceeded,
+    RunWaiting,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepUnknown,
+    WaitReason,
+)
+from agent_sdk.core.ports import Batch, Clock, Journal
+from agent_sdk.core.run import Run, RunState
+
+LAZY_DELAY_S = 0.05
+LAZY_EVENTS = 256
+
+
+class Sequencer:
+    """Posts facts to a run and writes them to its journal, in order, in as few appends as the rules allow.
+
+    A posted fact is folded at once and durable later: effects and decisions when `flush` returns, model replies at once but unawaited, all else with the next append, after
+    50 ms or at 256 events. The order is a prefix: nothing is durable before what was posted ahead of it.
+    """
+
+    def __init__(self, journal: Journal, run: Run, clock: Clock, epoch: int) -> None:
+        self._journal = journal
+        self._run = run
+        self._clock = clock
+        self._epoch = epoch
+        self._outbox: list[Fact] = []
+        self._durable = run.head
+        self._wake = asyncio.Event()
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closing = False
+        self._error: AgentSDKError | None = None
+        self.must_flush = False
+        self.is_releasing = False
+
+    def post(self, event: Event, cause: str | None = None) -> Fact:
+        """Fold a fact and put it into the outbox."""
+        if self._error is not None:
+            raise self._error
+        fact = Fact(self._run.head + 1, self._epoch, self._clock.now_us(), event, cause)
+        must_flush = self._is_effect(event)
+        self._run.apply(fact)
+        self._outbox.append(fact)
+        if must_flush:
+            self.must_flush = True
+        elif isinstance(event, ModelCalled) or len(self._outbox) >= LAZY_EVENTS:
+            self._wake.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LAZY_DELAY_S, self._wake.set)
+        return fact
+
+    async def flush(self) -> None:
+        """Return when all that was posted so far is durable.
+
+        Raises:
+            StorageError: it cannot be made durable; `Fenced` where another owner took the run.
+        """
+        self.must_flush = False
+        goal = self._run.head
+        if self._error is not None:
+            raise self._error
+        if self._durable >= goal:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((goal, waiter))
+        self._wake.set()
+        await waiter
+
+    async def release(
+        self, events: Sequence[Event], *, state: RunState, reason: WaitReason | None = None, wake_at: int | None = None
+    ) -> bool:
+        """Append `events` alone, give up the lease and fold them; return False if the inbox held something unread, and nothing was written."""
+        await self.flush()
+        self.is_releasing = True
+        try:
+            return await self._release(events, state, reason, wake_at)
+        finally:
+            self.is_releasing = False
+
+    async def _release(self, events: Sequence[Event], state: RunState, reason: WaitReason | None, wake_at: int | None) -> bool:
+        now = self._clock.now_us()
+        facts = [Fact(self._run.head + 1 + index, self._epoch, now, event) for index, event in enumerate(events)]
+        batch = Batch(
+            self._run.tenant,
+            self._run.run_id,
+            self._epoch,
+            self._run.head,
+            facts,
+            state,
+            reason,
+            wake_at,
+            self._run.inbox_seen,
+            releases=True,
+        )
+        try:
+            await self._journal.append(batch)
+        except InboxPending:
+            return False
+        for fact in facts:
+            self._run.apply(fact)
+        self._durable = self._run.head
+        return True
+
+    async def write(self) -> None:
+        """Write the outbox whenever something is due, until `close`. One task runs this."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._outbox:
+                    await self._write_once()
+                if self._is_closing:
+                    return
+        except AgentSDKError as error:
+            self._error = error
+            raise
+        finally:
+            self._forget_timer()
+            for _, waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_exception(self._error or asyncio.CancelledError())
+
+    def close(self) -> None:
+        """Let `write` end once the outbox is empty."""
+        self._is_closing = True
+        self._wake.set()
+
+    async def _write_once(self) -> None:
+        self._forget_timer()
+        facts, self._outbox = self._outbox, []
+        run = self._run
+        await self._journal.append(
+            Batch(run.tenant, run.run_id, self._epoch, facts[0].seq - 1, facts, run.state, run.reason, None, run.inbox_seen)
+        )
+        self._durable = facts[-1].seq
+        kept: list[tuple[int, asyncio.Future[None]]] = []
+        for goal, waiter in self._waiters:
+            if goal <= self._durable:
+                if not waiter.done():
+                    waiter.set_result(None)
+            else:
+                kept.append((goal, waiter))
+        self._waiters = kept
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _is_effect(self, event: Event) -> bool:
+        """Say whether the fact must be durable before anything else is performed."""
+        match event:
+            case StepStarted():
+                return event.effect != "read"
+            case StepFinished() | StepFailed():
+                state = self._run.graph.steps.get(event.step)
+                return state is not None and state.effect != "read"
+            case StepUnknown() | EffectDecided() | RunCancelRequested():
+                return True
+            case RunReleased() | RunWaiting() | RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
+                raise AssertionError(f"{event.type} is appended by `release`")
+            case _:
+                return False

@@ -1,0 +1,128 @@
+"""Plan first, then perform: the model gives the whole DAG at once, and is asked again only where it does not hold or a step failed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from agent_sdk.core.agent import AgentSpec
+from agent_sdk.core.codec import adapter
+from agent_sdk.core.errors import AnswerError, PlanError
+from agent_sdk.core.findings import render_findings
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.messages import Conversation, Message, user_message
+from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.plan import Plan
+from agent_sdk.core.ports import Answer, Ask, Propose
+from agent_sdk.core.run import Run
+from agent_sdk.core.schemas import Schema, describe
+from agent_sdk.core.tools import ToolSpec
+from agent_sdk.planning.fixed import result_of
+from agent_sdk.planning.loop import refuse_cut_reply
+from agent_sdk.planning.parse import parse_plan_reply
+from agent_sdk.planning.prompts import render_prompt
+
+
+@dataclass(frozen=True, slots=True)
+class WholePlanner:
+    """Asks `model` for a plan, with the findings of every one that was rejected; after a failure, for the rest of it."""
+
+    agent: AgentSpec
+    model: str
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+
+    def next(self, run: Run) -> Ask | Propose | Answer:
+        if run.last_reply is not None:
+            refuse_cut_reply(run)
+            plan, findings = parse_plan_reply(run.last_reply.text)
+            return Propose(plan, findings)
+        if run.revision == 0:
+            return self._ask(run, [user_message(run.goal)], "plan")
+        if run.to_repair or run.answer_findings:
+            return self._repair(run)
+        return Answer(result_of(run))
+
+    def _repair(self, run: Run) -> Ask:
+        limits = self.agent.limits
+        if run.repairs >= limits.max_plan_repairs and run.to_repair:
+            raise PlanError(
+                f"step {run.to_repair[0]!r} failed again after {run.repairs} repairs of the plan",
+                hint="raise Limits.max_plan_repairs, or mend the tool",
+            )
+        if run.answer_refusals > limits.max_answer_repairs:
+            raise AnswerError(f"the plan's result does not hold after {run.repairs} repairs:\n{render_findings(run.answer_findings)}")
+        done = [
+            f"- {state.id}: {_output_text(state.tool, self.agent.tools)}"
+            for state in run.graph.steps.values()
+            if state.status == "finished" and state.group is None
+        ]
+        text = render_prompt("repair", failures=_failures(run), finished="\n".join(done) or "- none")
+        return self._ask(run, [user_message(run.goal), user_message(text)], "repair")
+
+    def _ask(self, run: Run, opening: list[Message], purpose: Literal["plan", "repair"]) -> Ask:
+        if len(run.drafts) > self.agent.limits.max_plan_repairs:
+            raise PlanError(
+                f"the model gave no valid plan in {len(run.drafts)} tries; the last complaint was:\n{render_findings(run.drafts[-1].findings)}"
+            )
+        conversation = Conversation(opening)
+        for draft in run.drafts:
+            if draft.reply is not None:
+                conversation.add(draft.reply)
+            conversation.add(user_message(render_prompt("rejected", findings=render_findings(draft.findings))))
+        return Ask(
+            ModelRequest(
+                StepId(f"p{run.questions + 1}"),
+                self.model,
+                conversation,
+                self._instructions(),
+                output_schema=plan_schema(),
+                temperature=self.temperature,
+                max_output_tokens=self.max_output_tokens,
+            ),
+            purpose,
+        )
+
+    def _instructions(self) -> str:
+        tools = "\n".join(_tool_line(tool) for tool in self.agent.tools) or "(none)"
+        output = "plain text, or data that speaks for itself"
+        if self.agent.output_schema is not None:
+            output = f"of this JSON Schema: {json.dumps(dict(self.agent.output_schema), ensure_ascii=False)}"
+        prompt = render_prompt("plan", tools=tools, output=output)
+        return f"{self.agent.instructions}\n\n{prompt}" if self.agent.instructions else prompt
+
+
+def plan_schema() -> Mapping[str, JsonValue]:
+    """Return the JSON Schema of a plan, as models and editors get it."""
+    schema: dict[str, JsonValue] = adapter(Plan).json_schema()
+    return schema
+
+
+def _tool_line(tool: ToolSpec) -> str:
+    parts: dict[str, JsonValue] = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": dict(tool.parameters),
+        "returns": dict(tool.returns),
+        "effect": tool.effect,
+    }
+    return json.dumps(parts, ensure_ascii=False)
+
+
+def _failures(run: Run) -> str:
+    lines = [f"- step {identity}: {_failure(run, identity)}" for identity in run.to_repair]
+    if run.answer_findings:
+        lines.append(f"- the result does not hold:\n{render_findings(run.answer_findings)}")
+    return "\n".join(lines)
+
+
+def _failure(run: Run, identity: StepId) -> str:
+    failure = run.graph.steps[identity].failure
+    return f"{failure.message or ''} [{failure.code}]" if failure is not None else "failed"
+
+
+def _output_text(tool: str | None, tools: tuple[ToolSpec, ...]) -> str:
+    spec = next((each for each in tools if each.name == tool), None)
+    return f"a result of {tool}, {describe(Schema.of(spec.returns))}" if spec is not None else "a model's text"
