@@ -1,0 +1,7 @@
+"""Tools: functions that models may call, and the threads they run in."""
+
+from agent_sdk.tools.decorator import tool
+from agent_sdk.tools.function import FunctionTool
+from agent_sdk.tools.threads import NoThreadFree, ThreadPool
+
+__all__ = ["FunctionTool", "NoThreadFree", "ThreadPool", "tool"]

@@ -1,0 +1,137 @@
+"""What a decorated function declares: made once, read at first use, and shared by all that is bound of it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import FunctionType
+from typing import Literal, cast
+
+from agent_sdk.core.errors import ToolDeclarationError
+from agent_sdk.core.labels import Label
+from agent_sdk.core.tools import Effect, ToolSpec
+from agent_sdk.tools.arguments import Arguments
+from agent_sdk.tools.results import Results
+from agent_sdk.tools.signature import Hints, Signature, class_of, declaration_error, read_signature
+
+Binding = Literal["instance", "class", "nothing"]
+"""What a tool in a class body is bound to when it is accessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `@tool` was told."""
+
+    effect: Effect = "once"
+    timeout_s: float | None = None
+    retries: int = 0
+    output_label: Label | None = None
+    inline: bool = False
+    name: str | None = None
+    description: str | None = None
+    check: Callable[..., object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is made of a signature; `context` names the parameter that takes the `ToolContext`."""
+
+    spec: ToolSpec
+    arguments: Arguments
+    results: Results
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The function that asks whether a key was done; `is_method` where it stands in the same class body as its tool."""
+
+    function: Callable[..., object]
+    is_method: bool
+    is_async: bool
+    takes_context: bool
+
+
+class Declaration:
+    """One decorated function. `of_method` is its form without the first parameter, which the receiver takes."""
+
+    def __init__(
+        self, function: Callable[..., object], plain: FunctionType, options: Options, hints: Hints | None, binding: Binding
+    ) -> None:
+        self.function = function
+        self.plain = plain
+        self.options = options
+        self.binding: Binding = binding
+        self.name = options.name or plain.__name__
+        self.is_async = inspect.iscoroutinefunction(function) or (plain is not function and inspect.iscoroutinefunction(plain))
+        self.check = None if options.check is None else _check(plain, options.check)
+        self._hints = hints
+
+    @cached_property
+    def of_function(self) -> Form:
+        return self._form(is_method=False)
+
+    @cached_property
+    def of_method(self) -> Form:
+        return self._form(is_method=True)
+
+    def _form(self, *, is_method: bool) -> Form:
+        signature = read_signature(self.plain, self._hints, is_method=is_method)
+        arguments, results = self._arguments(signature), self._results(signature)
+        options = self.options
+        spec = ToolSpec(
+            name=self.name,
+            description=options.description if options.description is not None else signature.summary,
+            parameters=arguments.schema,
+            returns=results.schema,
+            effect=options.effect,
+            timeout_s=options.timeout_s,
+            retries=options.retries,
+            output_label=options.output_label,
+        )
+        return Form(spec, arguments, results, signature.context)
+
+    def _arguments(self, signature: Signature) -> Arguments:
+        try:
+            return Arguments(self.name, signature.parameters)
+        except Exception as error:  # pydantic and the types' own hooks raise what they like
+            raise self._unfit(_culprit(self.name, signature), error) from error
+
+    def _results(self, signature: Signature) -> Results:
+        try:
+            return Results(self.name, signature.returns)
+        except Exception as error:  # the same
+            raise self._unfit("return type", error) from error
+
+    def _unfit(self, where: str, error: Exception) -> ToolDeclarationError:
+        reason = str(error).split("\n", 1)[0]
+        return declaration_error(
+            self.plain, f"{where}: {reason}", "use JSON types, pydantic models, dataclasses, TypedDicts, Enums or Literals"
+        )
+
+
+def _culprit(tool: str, signature: Signature) -> str:
+    for parameter in signature.parameters:
+        try:
+            Arguments(tool, [parameter])
+        except Exception:  # noqa: BLE001  (only which one is asked here)
+            return f"parameter '{parameter.name}'"
+    return "its parameters"
+
+
+def _check(tool: FunctionType, given: Callable[..., object]) -> Check:
+    """Look at the function that asks for a key.
+
+    Raises:
+        ToolDeclarationError: it takes neither `(key)` nor `(key, context)`.
+    """
+    is_static = isinstance(given, staticmethod)
+    function = cast("Callable[..., object]", given.__func__ if isinstance(given, staticmethod) else given)
+    is_method = not is_static and isinstance(function, FunctionType) and bool(class_of(tool)) and class_of(function) == class_of(tool)
+    try:
+        count = len(inspect.signature(function).parameters) - is_method
+    except (TypeError, ValueError):
+        count = 0
+    if count not in (1, 2):
+        raise declaration_error(tool, "its check takes neither (key) nor (key, context)", "write check(key: str) -> result or None")
+    return Check(function, is_method, inspect.iscoroutinefunction(function), count == 2)
