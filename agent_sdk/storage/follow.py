@@ -51,6 +51,9 @@ class Bells:
 async def follow(journal: Journal, bells: Bells, key: RunKey, after: int) -> AsyncIterator[Envelope]:
     """Yield the events behind `after` as they come, up to and with the terminal one."""
     with bells.listen(key) as bell:
+        row = await journal.row(*key)
+        if row.state in ENDS and row.head <= after:
+            return
         while True:
             bell.clear()
             page = await journal.read(*key, after=after)
@@ -59,12 +62,8 @@ async def follow(journal: Journal, bells: Bells, key: RunKey, after: int) -> Asy
                 after = envelope.seq
                 if envelope.type in _LAST:
                     return
-            if page:
-                continue
-            row = await journal.row(*key)
-            if row.state in ENDS and row.head <= after:
-                return
-            await bell.wait()
+            if not page:
+                await bell.wait()
 
 
 async def follow_mail(unread: Callable[[], Awaitable[Mapping[RunKey, int]]], bells: Bells) -> AsyncIterator[RunKey]:

@@ -1,0 +1,31 @@
+"""From a URL to the journal that it names."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.ports import Clock, Journal
+from agent_sdk.storage.memory import MemoryJournal
+
+_FORMS = "write memory:, sqlite:///agent.db for a file in the working directory, or sqlite:////var/lib/agent.db for an absolute path"
+
+
+async def open_journal(url: str, *, clock: Clock) -> Journal:
+    """Open the journal at a URL of scheme `memory` or `sqlite`.
+
+    Raises:
+        ConfigError: the URL names no journal, or none that can be opened.
+        StorageError: the file cannot be used.
+    """
+    parts = urlsplit(url)
+    match parts.scheme:
+        case "memory" if not (parts.netloc or parts.path):
+            return MemoryJournal(clock)
+        case "sqlite" if len(parts.path) > 1 and parts.path != "/:memory:" and not (parts.netloc or parts.query or parts.fragment):
+            from agent_sdk.storage.sqlite.journal import SqliteJournal  # noqa: PLC0415  (a process that keeps its journal in memory loads no SQLite)
+
+            return await SqliteJournal.open(Path(unquote(parts.path[1:])), clock=clock)
+        case "memory" | "sqlite":
+            raise ConfigError(f"the journal's URL {url!r} is malformed", hint=_FORMS)
+        case scheme:
+            raise ConfigError(f"there is no journal for the scheme {scheme!r} of {url!r}", hint=_FORMS)

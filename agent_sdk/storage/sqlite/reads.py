@@ -1,0 +1,95 @@
+"""The statements that read, each in a snapshot of its own."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+
+from agent_sdk.core.envelope import Envelope, artifact_id
+from agent_sdk.core.errors import JournalCorrupt
+from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, TenantId
+from agent_sdk.core.ports import InboxItem, LedgerRow, RunFilter, RunRow
+from agent_sdk.storage import refusals
+from agent_sdk.storage.follow import RunKey
+
+_ROW = """
+SELECT tenant, run_id, agent, state, reason, head, epoch, owner, lease_until, inbox_head, inbox_seen, wake_at, session,
+    created_at, updated_at
+FROM runs WHERE tenant = :tenant
+"""
+_PAGE = """
+AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+AND (:agent IS NULL OR agent = :agent)
+AND (:before IS NULL OR (created_at, run_id) < (:before_at, :before))
+ORDER BY created_at DESC, run_id DESC LIMIT :limit
+"""
+_EVENTS = """
+SELECT tenant, run_id, seq, epoch, type, v, at, cause, meta, body, hash
+FROM events WHERE tenant = ? AND run_id = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+
+class Reads:
+    """A connection that only reads."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+
+    def events(self, tenant: TenantId, run_id: RunId, after: int, limit: int) -> list[Envelope]:
+        found = [Envelope(*values) for values in self.db.execute(_EVENTS, (tenant, run_id, after, limit))]
+        if not found:
+            self.row(tenant, run_id)
+        return found
+
+    def row(self, tenant: TenantId, run_id: RunId) -> RunRow:
+        found = self.db.execute(_ROW + "AND run_id = :run_id", {"tenant": tenant, "run_id": run_id}).fetchone()
+        if found is None:
+            raise refusals.no_run(run_id)
+        return RunRow(*found)
+
+    def rows(self, tenant: TenantId, which: RunFilter) -> list[RunRow]:
+        before_at = self.row(tenant, which.before).created_at if which.before is not None else None
+        values = {
+            "tenant": tenant,
+            "states": json.dumps(sorted(which.states)),
+            "agent": which.agent,
+            "before": which.before,
+            "before_at": before_at,
+            "limit": which.limit,
+        }
+        return [RunRow(*found) for found in self.db.execute(_ROW + _PAGE, values)]
+
+    def inbox(self, tenant: TenantId, run_id: RunId, after: int) -> list[InboxItem]:
+        query = "SELECT number, kind, body, sent_by, sent_at FROM inbox WHERE tenant = ? AND run_id = ? AND number > ? ORDER BY number"
+        found = self.db.execute(query, (tenant, run_id, after)).fetchall()
+        if not found:
+            self.row(tenant, run_id)
+        return [InboxItem(number, kind, json.loads(body), by, at) for number, kind, body, by, at in found]
+
+    def unread(self, owner: OwnerId) -> Mapping[RunKey, int]:
+        """Return the runs that the owner holds whose inbox has news, with the number of the newest item; of every tenant."""
+        query = "SELECT tenant, run_id, inbox_head FROM runs WHERE owner = ? AND inbox_head > inbox_seen"
+        return {(TenantId(tenant), RunId(run_id)): head for tenant, run_id, head in self.db.execute(query, (owner,))}
+
+    def artifact(self, tenant: TenantId, artifact: ArtifactId) -> bytes:
+        found = self.db.execute("SELECT data FROM artifacts WHERE tenant = ? AND artifact = ?", (tenant, artifact)).fetchone()
+        if found is None:
+            raise refusals.no_artifact(artifact)
+        data: bytes = found[0]
+        if artifact_id(data) != artifact:
+            raise JournalCorrupt(f"artifact {artifact} holds other bytes than were written", hint="restore the journal from a backup")
+        return data
+
+    def ledger(self, tenant: TenantId, scope: str) -> LedgerRow | None:
+        query = "SELECT scope, cap, reserved, settled FROM ledger WHERE tenant = ? AND scope = ?"
+        found = self.db.execute(query, (tenant, scope)).fetchone()
+        return LedgerRow(*found) if found is not None else None
+
+    def cursor(self, tenant: TenantId, sink: str, run_id: RunId) -> int:
+        query = "SELECT seq FROM cursors WHERE tenant = ? AND sink = ? AND run_id = ?"
+        found: tuple[int] | None = self.db.execute(query, (tenant, sink, run_id)).fetchone()
+        return found[0] if found is not None else 0
+
+    def problems(self) -> list[str]:
+        """Return what SQLite's own check finds wrong."""
+        found = [problem for (problem,) in self.db.execute("PRAGMA quick_check")]
+        return [] if found == ["ok"] else found

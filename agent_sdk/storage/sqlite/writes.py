@@ -1,0 +1,209 @@
+"""The statements that write. Each method is one change, made in a transaction that the writer opens, commits or takes back."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+
+from agent_sdk.core.envelope import GENESIS, Envelope, encode
+from agent_sdk.core.errors import Fenced, InboxPending
+from agent_sdk.core.events import Fact
+from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, TenantId
+from agent_sdk.core.ports import Batch, Claim, Clock, InboxDraft, LedgerChange, LedgerRow, SessionMove
+from agent_sdk.core.run import ENDS
+from agent_sdk.storage import refusals
+from agent_sdk.storage.sqlite.owners import Owners
+
+_ENVELOPE = ("tenant", "run_id", "seq", "epoch", "type", "v", "at", "cause", "meta", "body", "hash")
+_to_row = attrgetter(*_ENVELOPE)
+_ROWS_A_STATEMENT = 32
+_INSERT_EVENTS = [
+    f"INSERT INTO events ({', '.join(_ENVELOPE)}) VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'] * rows)}"  # noqa: S608  (constants)
+    for rows in range(_ROWS_A_STATEMENT + 1)
+]
+_ADVANCE = """
+UPDATE runs SET head = ?, hash = ?, state = ?, reason = ?, wake_at = ?, inbox_seen = ?, updated_at = ?
+WHERE tenant = ? AND run_id = ? AND epoch = ? AND head = ? AND owner IS NOT NULL
+"""
+_RELEASE = """
+UPDATE runs SET head = ?, hash = ?, state = ?, reason = ?, wake_at = ?, inbox_seen = ?, updated_at = ?, owner = NULL, lease_until = NULL
+WHERE tenant = ? AND run_id = ? AND epoch = ? AND head = ? AND owner IS NOT NULL AND inbox_head = ?
+"""
+_CHANGE_LEDGER = """
+UPDATE ledger SET reserved = reserved + ?, settled = settled + ?
+WHERE tenant = ? AND scope = ? AND (? <= 0 OR cap IS NULL OR reserved + settled + ? <= cap)
+"""
+
+
+class Writes:
+    """The writing connection, and the store's own time: `now` is the same throughout a transaction."""
+
+    def __init__(self, db: sqlite3.Connection, clock: Clock, owners: Owners) -> None:
+        self.db = db
+        self.now = 0
+        self._clock = clock
+        self._owners = owners
+
+    def begin(self) -> None:
+        self.db.execute("BEGIN IMMEDIATE")
+        self.now = self._clock.now_us()
+
+    def create(self, tenant: TenantId, run_id: RunId, facts: Sequence[Fact], session: SessionMove | None) -> None:
+        if self.db.execute("SELECT 1 FROM runs WHERE tenant = ? AND run_id = ?", (tenant, run_id)).fetchone():
+            raise refusals.run_exists(run_id)
+        created = refusals.created_by(run_id, facts)
+        if session is not None:
+            self._move_session(tenant, run_id, session)
+        envelopes, artifacts = _encoded(tenant, run_id, facts, GENESIS)
+        self._insert(tenant, envelopes, artifacts)
+        name = session.session if session is not None else created.session
+        self.db.execute(
+            "INSERT INTO runs (tenant, run_id, agent, agent_version, session, state, head, hash, created_at, updated_at) "
+            "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
+            (tenant, run_id, created.agent, created.agent_version, name, len(facts), envelopes[-1].hash, self.now, self.now),
+        )
+
+    def claim(self, tenant: TenantId, run_id: RunId, owner: OwnerId, lease_us: int) -> Claim:
+        """Take the lease; the owner's lock is held before anybody sees its claim."""
+        query = "SELECT state, owner, lease_until, epoch, head FROM runs WHERE tenant = ? AND run_id = ?"
+        found = self.db.execute(query, (tenant, run_id)).fetchone()
+        if found is None:
+            raise refusals.no_run(run_id)
+        state, holder, held_until, epoch, head = found
+        if state in ENDS:
+            raise refusals.run_ended(run_id, state)
+        if holder is not None and held_until > self.now and not self._owners.is_dead(holder):
+            raise refusals.run_busy(run_id, holder)
+        if not self._owners.holds(owner):
+            self._owners.clean(self._owners_needed())
+            self._owners.hold(owner)
+        until = self.now + lease_us
+        self.db.execute(
+            "UPDATE runs SET epoch = epoch + 1, owner = ?, lease_until = ?, updated_at = ? WHERE tenant = ? AND run_id = ?",
+            (owner, until, self.now, tenant, run_id),
+        )
+        return Claim(tenant, run_id, owner, epoch + 1, head, until)
+
+    def renew(self, claim: Claim, lease_us: int) -> Claim:
+        until = self.now + lease_us
+        renewed = self.db.execute(
+            "UPDATE runs SET lease_until = ? WHERE tenant = ? AND run_id = ? AND epoch = ? AND owner IS NOT NULL",
+            (until, claim.tenant, claim.run_id, claim.epoch),
+        )
+        if not renewed.rowcount:
+            raise refusals.not_held(claim.run_id, claim.epoch)
+        query = "SELECT head FROM runs WHERE tenant = ? AND run_id = ?"
+        (head,) = self.db.execute(query, (claim.tenant, claim.run_id)).fetchone()
+        return Claim(claim.tenant, claim.run_id, claim.owner, claim.epoch, head, until)
+
+    def append(self, batch: Batch) -> None:
+        """Move the run's tip if it still stands where the batch was made, and write what belongs to the move."""
+        found = self.db.execute("SELECT hash FROM runs WHERE tenant = ? AND run_id = ?", (batch.tenant, batch.run_id)).fetchone()
+        if found is None:
+            raise refusals.no_run(batch.run_id)
+        envelopes, artifacts = _encoded(batch.tenant, batch.run_id, batch.facts, found[0])
+        tip = envelopes[-1].hash if envelopes else found[0]
+        head = batch.head + len(envelopes)
+        values = head, tip, batch.state, batch.reason, batch.wake_at, batch.inbox_seen, self.now
+        fence = batch.tenant, batch.run_id, batch.epoch, batch.head
+        if batch.releases:
+            moved = self.db.execute(_RELEASE, (*values, *fence, batch.inbox_seen))
+        else:
+            moved = self.db.execute(_ADVANCE, (*values, *fence))
+        if not moved.rowcount:
+            raise self._refusal(batch)
+        for change in batch.ledger:
+            self._change_ledger(batch.tenant, change)
+        self._insert(batch.tenant, envelopes, artifacts)
+
+    def put(self, tenant: TenantId, run_id: RunId, item: InboxDraft) -> int:
+        """Add an inbox item; the run's row counts it, so that no release passes it by."""
+        query = "SELECT number FROM inbox WHERE tenant = ? AND run_id = ? AND key = ?"
+        known: tuple[int] | None = self.db.execute(query, (tenant, run_id, item.key)).fetchone()
+        if known is not None:
+            return known[0]
+        query = "SELECT state, inbox_head FROM runs WHERE tenant = ? AND run_id = ?"
+        found = self.db.execute(query, (tenant, run_id)).fetchone()
+        if found is None:
+            raise refusals.no_run(run_id)
+        state, head = found
+        if state in ENDS:
+            raise refusals.run_ended(run_id, state)
+        number: int = head + 1
+        body = json.dumps(item.body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        self.db.execute(
+            "INSERT INTO inbox (tenant, run_id, number, kind, body, sent_by, sent_at, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (tenant, run_id, number, item.kind, body, item.by, self.now, item.key),
+        )
+        self.db.execute(
+            "UPDATE runs SET inbox_head = ?, updated_at = ? WHERE tenant = ? AND run_id = ?", (number, self.now, tenant, run_id)
+        )
+        return number
+
+    def set_limit(self, tenant: TenantId, scope: str, limit: int | None) -> None:
+        self.db.execute(
+            "INSERT INTO ledger (tenant, scope, cap) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cap = excluded.cap", (tenant, scope, limit)
+        )
+
+    def move_cursor(self, tenant: TenantId, sink: str, run_id: RunId, seq: int) -> None:
+        self.db.execute(
+            "INSERT INTO cursors (tenant, sink, run_id, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
+            (tenant, sink, run_id, seq),
+        )
+
+    def close(self) -> None:
+        self._owners.close(self._owners_needed())
+        self.db.close()
+
+    def _insert(self, tenant: TenantId, envelopes: Sequence[Envelope], artifacts: Mapping[ArtifactId, bytes]) -> None:
+        """Insert many events a statement: after each one, SQLite's caller queues for the interpreter's lock."""
+        for start in range(0, len(envelopes), _ROWS_A_STATEMENT):
+            rows = [_to_row(envelope) for envelope in envelopes[start : start + _ROWS_A_STATEMENT]]
+            self.db.execute(_INSERT_EVENTS[len(rows)], list(chain.from_iterable(rows)))
+        self.db.executemany(
+            "INSERT OR IGNORE INTO artifacts (tenant, artifact, data, created_at) VALUES (?, ?, ?, ?)",
+            [(tenant, identity, data, self.now) for identity, data in artifacts.items()],
+        )
+
+    def _move_session(self, tenant: TenantId, run_id: RunId, move: SessionMove) -> None:
+        found: tuple[RunId] | None = self.db.execute(
+            "SELECT head_run FROM sessions WHERE tenant = ? AND session = ?", (tenant, move.session)
+        ).fetchone()
+        head = found[0] if found is not None else None
+        if head != move.expected:
+            raise refusals.session_moved(move, head)
+        self.db.execute(
+            "INSERT INTO sessions (tenant, session, head_run) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET head_run = excluded.head_run",
+            (tenant, move.session, run_id),
+        )
+
+    def _change_ledger(self, tenant: TenantId, change: LedgerChange) -> None:
+        self.db.execute("INSERT OR IGNORE INTO ledger (tenant, scope) VALUES (?, ?)", (tenant, change.scope))
+        taken = change.reserve + change.settle
+        changed = self.db.execute(_CHANGE_LEDGER, (change.reserve, change.settle, tenant, change.scope, change.reserve, taken))
+        if not changed.rowcount:
+            query = "SELECT scope, cap, reserved, settled FROM ledger WHERE tenant = ? AND scope = ?"
+            raise refusals.ledger_refused(change, LedgerRow(*self.db.execute(query, (tenant, change.scope)).fetchone()))
+
+    def _refusal(self, batch: Batch) -> Fenced | InboxPending:
+        query = "SELECT epoch, head, owner, inbox_head FROM runs WHERE tenant = ? AND run_id = ?"
+        epoch, head, owner, inbox_head = self.db.execute(query, (batch.tenant, batch.run_id)).fetchone()
+        if (epoch, head) == (batch.epoch, batch.head) and owner is not None:
+            return refusals.inbox_pending(batch, inbox_head)
+        return refusals.fenced(batch, epoch, head, owner)
+
+    def _owners_needed(self) -> set[OwnerId]:
+        """Return the owners of leases: as long as one stands, the owner's lock file tells whether it still counts."""
+        return {owner for (owner,) in self.db.execute("SELECT DISTINCT owner FROM runs WHERE owner IS NOT NULL")}
+
+
+def _encoded(tenant: TenantId, run_id: RunId, facts: Iterable[Fact], previous: bytes) -> tuple[list[Envelope], dict[ArtifactId, bytes]]:
+    envelopes: list[Envelope] = []
+    artifacts: dict[ArtifactId, bytes] = {}
+    for fact in facts:
+        encoded = encode(fact, tenant=tenant, run_id=run_id, previous=previous)
+        envelopes.append(encoded.envelope)
+        artifacts.update(encoded.artifacts)
+        previous = encoded.envelope.hash
+    return envelopes, artifacts
