@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pydantic import JsonValue
 
 from agent_sdk.core.digest import digest_of
-from agent_sdk.core.plan import Plan
+from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.tools import ToolSpec
-
-Strategy = Literal["loop", "plan", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """The tree of errors: one root, four branches named by who must act. What maps them to HTTP or exit codes lives in the faces."""
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+from agent_sdk.core.findings import Finding, render_findings
 
 from agent_sdk.core.findings import Finding
 
@@ -47,6 +50,16 @@ class OutsideError(AgentSDKError):
     def __init__(self, message: str, *, hint: str | None = None, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message, hint=hint)
+
+
+class PlanRefused(RequestError):
+    """An author's plan does not hold; `findings` say all that is wrong, and nothing was performed."""
+
+    code = "plan_refused"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(f"the plan does not hold:\n{render_findings(self.findings)}")
 
 
 class InputTooLarge(RequestError):
@@ -177,9 +190,10 @@ class AnswerError(OutsideError):
 
 
 class ModelError(OutsideError):
-    """A model call failed; the subclasses say why and whether to retry."""
+    """A model call failed; the subclasses say why and whether to retry. `attempts` counts how often it was tried."""
 
     code = "model_failed"
+    attempts: int = 1
 
 
 class RateLimited(ModelError):

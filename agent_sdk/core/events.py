@@ -13,7 +13,7 @@ from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, SessionId, StepId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.messages import Message
 from agent_sdk.core.model import Attempt, Stop
-from agent_sdk.core.plan import OnError, Plan
+from agent_sdk.core.plan import OnError, Plan, Strategy
 from agent_sdk.core.tools import Effect
 from agent_sdk.core.usage import Usage
 
@@ -41,6 +41,7 @@ class RunCreated:
     session: SessionId | None = None
     place: int | None = None
     model: str | None = None
+    strategy: Strategy = "loop"
     deadline_at: int | None = None
     resumable: bool = True
 

@@ -19,6 +19,7 @@ class ModelRequest:
     """One question to a model.
 
     `id` names the question in the run: the calls that the reply asks for are `{id}.{n}`. `output_schema` asks for a reply that is JSON of that schema; None for text.
+    `max_attempts` bounds the tries below what the model's own policy allows; None leaves it to the policy.
     """
 
     id: StepId
@@ -29,6 +30,7 @@ class ModelRequest:
     output_schema: Mapping[str, JsonValue] | None = None
     temperature: float | None = None
     max_output_tokens: int | None = None
+    max_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,14 @@ class ReplyDone:
     """The last delta of every stream: the whole reply."""
 
     reply: ModelReply
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A tool's word on how far it is: `fraction` from 0 to 1, or None."""
+
+    note: str
+    fraction: float | None = None
 
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta | AttemptStarted | ReplyDone

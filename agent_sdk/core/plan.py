@@ -11,6 +11,8 @@ from agent_sdk.core.codec import to_json
 from agent_sdk.core.digest import digest_of
 from agent_sdk.core.ids import StepId
 
+Strategy = Literal["loop", "plan", "fixed"]
+"""Who makes the plan: the model turn by turn, the model all at once, or the author."""
 OnError = Literal["fail", "skip", "retry", "repair"]
 Operator = Literal["is_true", "is_false", "eq", "ne", "lt", "le", "gt", "ge", "contains"]
 

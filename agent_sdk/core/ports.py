@@ -11,7 +11,7 @@ from agent_sdk.core.events import Fact, WaitReason
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import ArtifactId, OwnerId, PrincipalId, RunId, SessionId, StepId, TenantId
 from agent_sdk.core.messages import ToolCallPart
-from agent_sdk.core.model import Delta, ModelReply, ModelRequest
+from agent_sdk.core.model import Delta, ModelReply, ModelRequest, Progress
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run, RunState
 from agent_sdk.core.tools import ToolContext, ToolSpec
@@ -35,10 +35,6 @@ class Ids(Protocol):
     """New names, so that tests own them."""
 
     def run_id(self) -> RunId: ...
-
-    def key(self) -> str:
-        """Return a fresh idempotency key."""
-        ...
 
 
 class Random(Protocol):
@@ -140,14 +136,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class TokenDelta:
-    """A streamed piece of a reply. A higher `attempt` voids what was shown of the step; `index` counts within the attempt from 0."""
+    """A streamed piece of a reply, or a tool's progress. A higher `attempt` voids what was shown of the step; `index` counts within the attempt from 0."""
 
     run_id: RunId
     after_seq: int
     step: StepId
     attempt: int
     index: int
-    delta: Delta
+    delta: Delta | Progress
 
 
 class TokenSink(Protocol):

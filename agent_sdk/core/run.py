@@ -112,6 +112,11 @@ class Run:
     def goal(self) -> str:
         return (self.created.goal if self.created is not None else None) or ""
 
+    @property
+    def attempts_left(self) -> int:
+        """How often the next model call may be tried, as far as the run's budget of retries goes."""
+        return 1 + max(0, self.limits.max_retries - self.retries)
+
     def apply(self, fact: Fact) -> None:  # noqa: C901, PLR0912  (one arm an event: the table that this module is)
         """Take the run one fact further, in time that does not grow with the run."""
         self.head = fact.seq

@@ -1,5 +1,6 @@
 """What a tool says of itself: a declaration that plans are checked against. How a tool is made from a function lives in `tools`."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
@@ -12,6 +13,8 @@ from agent_sdk.core.labels import Label
 
 Effect = Literal["read", "idempotent", "verify", "once"]
 """`read` changes nothing outside; `idempotent` may be repeated with the same key; `verify` can ask whether a key was done; `once` must never be repeated."""
+
+_LOG = logging.getLogger("agent_sdk.tool")
 
 DepsT_co = TypeVar("DepsT_co", covariant=True)
 
@@ -63,3 +66,8 @@ class ToolContext(Generic[DepsT_co]):
     deps: DepsT_co
     deadline_s: float | None = None
     report: Callable[[str, float | None], None] = ignore_progress
+
+    @property
+    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
+        """Return a logger whose records carry the run and the step."""
+        return logging.LoggerAdapter(_LOG, {"tenant": self.tenant, "run_id": self.run_id, "step_id": self.step_id})

@@ -52,10 +52,11 @@ Terminal = RunSucceeded | RunFailed | RunCancelled | RunExpired
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a run is performed with."""
+    """What a run is performed with. `model_name` is the name that requests give to `model`."""
 
     journal: Journal
     agent: AgentSpec
+    model_name: str
     planner: Planner
     checker: Checker
     tools: Mapping[str, Tool]
@@ -79,7 +80,7 @@ class Executor:
         self._breath_at = 0.0
         self._sequencer = Sequencer(parts.journal, run, parts.clock, claim.epoch)
         performer = Performer(
-            run, parts.tools, parts.model, parts.agent.model, parts.clock, parts.deps, parts.tokens, lambda: self._stop is not None
+            run, parts.tools, parts.model, parts.model_name, parts.clock, parts.deps, parts.tokens, lambda: self._stop is not None
         )
         self._attempts = Attempts(run, performer, self._sequencer, parts.clock, parts.random, lambda: self._stop)
 

@@ -4,14 +4,16 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import JsonValue
 from pydantic_core import to_json
 
 from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, ModelNotNamed, NotFound
 from agent_sdk.core.graph import StepState
+from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, user_message
-from agent_sdk.core.model import AttemptStarted, ModelReply, ModelRequest, ReplyDone
+from agent_sdk.core.model import AttemptStarted, ModelReply, ModelRequest, Progress, ReplyDone
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Clock, Model, TokenDelta, TokenSink, Tool
 from agent_sdk.core.run import Run
@@ -29,7 +31,7 @@ class Performer:
     run: Run
     tools: Mapping[str, Tool]
     model: Model | None
-    model_name: str | None
+    model_name: str
     clock: Clock
     deps: object
     tokens: TokenSink
@@ -41,9 +43,7 @@ class Performer:
         if tool is None:
             return failed(NotFound(f"there is no tool {state.tool!r}"))
         limit_s = tool.spec.timeout_s if tool.spec.timeout_s is not None else self.run.limits.step_timeout_s
-        context = ToolContext(
-            self.run.tenant, self.run.run_id, state.id, attempt, state.key or "", self.deps, self.clock.monotonic() + limit_s
-        )
+        context = self._context(state, attempt, limit_s)
         scope = asyncio.timeout(limit_s)
         try:
             async with scope:
@@ -87,7 +87,13 @@ class Performer:
         """Return the request of a plan's model step."""
         material = json.dumps(dict(args), ensure_ascii=False, indent=1) if args else ""
         text = f"{spec.prompt}\n\n{material}" if material else spec.prompt
-        return ModelRequest(state.id, self.model_name or "", Conversation([user_message(text)]), output_schema=spec.output_schema)
+        return ModelRequest(
+            state.id,
+            self.model_name,
+            Conversation([user_message(text)]),
+            output_schema=spec.output_schema,
+            max_attempts=self.run.attempts_left,
+        )
 
     def parsed(self, spec: ModelStep, text: str) -> AttemptOutcome:
         """Return a model step's output, or what is wrong with the reply."""
@@ -105,6 +111,15 @@ class Performer:
                 is_retryable=True,
             )
         return self._sized(value)
+
+    def _context(self, state: StepState, attempt: int, limit_s: float) -> ToolContext[object]:
+        run, deadline_s = self.run, self.clock.monotonic() + limit_s
+        report = partial(self._report, state.id, attempt)
+        return ToolContext(run.tenant, run.run_id, state.id, attempt, state.key or "", self.deps, deadline_s, report)
+
+    def _report(self, step: StepId, attempt: int, note: str, fraction: float | None) -> None:
+        if self.tokens.wants(self.run.run_id):
+            self.tokens.publish(TokenDelta(self.run.run_id, self.run.head, step, attempt, 0, Progress(note, fraction)))
 
     async def _called(self, tool: Tool, args: Args, context: ToolContext[object]) -> JsonValue:
         """Call the tool; one that can verify is asked first whether an earlier attempt was done."""

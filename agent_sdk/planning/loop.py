@@ -37,6 +37,7 @@ class LoopPlanner:
                 self.agent.output_schema,
                 self.temperature,
                 self.max_output_tokens,
+                run.attempts_left,
             ),
             "turn",
         )

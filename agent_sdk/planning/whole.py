@@ -14,8 +14,8 @@ from agent_sdk.core.findings import render_findings
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, user_message
 from agent_sdk.core.model import ModelRequest
-from agent_sdk.core.plan import Plan
-from agent_sdk.core.ports import Answer, Ask, Propose
+from agent_sdk.core.plan import Plan, plan_to_json
+from agent_sdk.core.ports import Answer, Ask, Checker, Propose
 from agent_sdk.core.run import Run
 from agent_sdk.core.schemas import Schema, describe
 from agent_sdk.core.tools import ToolSpec
@@ -81,6 +81,7 @@ class WholePlanner:
                 output_schema=plan_schema(),
                 temperature=self.temperature,
                 max_output_tokens=self.max_output_tokens,
+                max_attempts=run.attempts_left,
             ),
             purpose,
         )
@@ -126,3 +127,17 @@ def _failure(run: Run, identity: StepId) -> str:
 def _output_text(tool: str | None, tools: tuple[ToolSpec, ...]) -> str:
     spec = next((each for each in tools if each.name == tool), None)
     return f"a result of {tool}, {describe(Schema.of(spec.returns))}" if spec is not None else "a model's text"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOnly:
+    """Plans like `inner` and answers with the plan itself: checked, and not performed."""
+
+    inner: WholePlanner
+    checker: Checker
+
+    def next(self, run: Run) -> Ask | Propose | Answer:
+        proposal = self.inner.next(run)
+        if not isinstance(proposal, Propose) or proposal.plan is None or self.checker.plan(proposal.plan, run):
+            return proposal
+        return Answer(plan_to_json(proposal.plan))

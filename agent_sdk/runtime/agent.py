@@ -1,0 +1,87 @@
+"""An agent with the short forms that run it at once."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar, Unpack, overload
+
+from agent_sdk.runtime.app import App
+from agent_sdk.runtime.declaration import AgentDeclaration, AgentOptions, DepsFactory
+from agent_sdk.runtime.runtime import Runtime
+
+DepsT = TypeVar("DepsT")
+OutputT = TypeVar("OutputT")
+T = TypeVar("T")
+
+
+class Agent(AgentDeclaration[DepsT, OutputT]):
+    """A frozen declaration: what the agent is, what it may use and how far it may go.
+
+    `model` is `vendor:name`, or any object with the `stream` method of a `Model`. `strategy` is `loop` (turns until an answer), `plan` (a whole DAG first) or
+    `fixed` (the author's `plan`). `output` is the type of the answer, text if not given. `deps` makes the dependencies of a run, so that any process can; `live_deps` is
+    an object of this process, and makes its runs say that they cannot be resumed elsewhere.
+
+    Raises:
+        ConfigError: the parts do not fit together.
+    """
+
+    @overload
+    def __init__(self: "Agent[None, str]", **options: Unpack[AgentOptions]) -> None: ...
+    @overload
+    def __init__(self: "Agent[None, OutputT]", *, output: type[OutputT], **options: Unpack[AgentOptions]) -> None: ...
+    @overload
+    def __init__(self: "Agent[DepsT, str]", *, deps: DepsFactory[DepsT], **options: Unpack[AgentOptions]) -> None: ...
+    @overload
+    def __init__(
+        self: "Agent[DepsT, OutputT]", *, deps: DepsFactory[DepsT], output: type[OutputT], **options: Unpack[AgentOptions]
+    ) -> None: ...
+    @overload
+    def __init__(self: "Agent[DepsT, str]", *, live_deps: DepsT, **options: Unpack[AgentOptions]) -> None: ...
+    @overload
+    def __init__(self: "Agent[DepsT, OutputT]", *, live_deps: DepsT, output: type[OutputT], **options: Unpack[AgentOptions]) -> None: ...
+    def __init__(
+        self,
+        *,
+        output: object = str,
+        deps: DepsFactory[Any] | None = None,
+        live_deps: object = None,
+        **options: Unpack[AgentOptions],
+    ) -> None:
+        super().__init__(options, output=output, deps=deps, live_deps=live_deps)
+
+    async def run(self, goal: str) -> OutputT:
+        """Run to the answer, with a journal in memory that is gone afterwards.
+
+        Raises:
+            RunFailed: the run ended without an answer.
+        """
+        async with Runtime.open("memory://", app=App([self])) as runtime:
+            run = await runtime.start(self, goal)
+            return await run.result()
+
+    def run_sync(self, goal: str) -> OutputT:
+        """Do what `run` does, from code that is not async; where an event loop runs already, as in a notebook, in a thread of its own."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.run(goal))
+        return _run_in_thread(self.run(goal))
+
+
+def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Run the coroutine in a new thread's loop and wait for it."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def main() -> None:
+        try:
+            results.append(asyncio.run(work))
+        except BaseException as error:  # noqa: BLE001  (handed to the waiting thread, whatever it is)
+            errors.append(error)
+
+    thread = threading.Thread(target=main, name="agent-run-sync")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,80 @@
+"""The agents that a process knows: what `--app module:app` names, and what workers load."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from agent_sdk.core.errors import ConfigError, NotFound
+from agent_sdk.core.ports import Sink
+from agent_sdk.runtime.declaration import AgentDeclaration
+
+
+@dataclass(frozen=True)
+class App:
+    """Agents by name, and the sinks that follow their runs.
+
+    Raises:
+        ConfigError: two agents have one name.
+    """
+
+    agents: Sequence[AgentDeclaration[Any, Any]]
+    sinks: Sequence[Sink] = ()
+
+    def __post_init__(self) -> None:
+        names = [agent.name for agent in self.agents]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"two agents are named {next(name for name in names if names.count(name) > 1)!r}", hint="names are unique in an App"
+            )
+
+    def agent(self, name: str) -> AgentDeclaration[Any, Any]:
+        """Return the agent of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        for agent in self.agents:
+            if agent.name == name:
+                return agent
+        names = [agent.name for agent in self.agents]
+        near = get_close_matches(name, names, n=1)
+        raise NotFound(
+            f"there is no agent {name!r}", hint=f"did you mean {near[0]!r}?" if near else f"the agents are: {', '.join(names) or 'none'}"
+        )
+
+
+def load_app(reference: str) -> App:
+    """Import `module:name` and return the App there; an Agent there becomes an App of one.
+
+    Raises:
+        ConfigError: there is no such module or name, it is no App, or the module fails on import.
+    """
+    module_name, _, name = reference.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise ConfigError(
+                f"there is no module {module_name!r}", hint="start from the folder that holds it, or set PYTHONPATH"
+            ) from error
+        raise ConfigError(f"module {module_name!r} needs a module that is missing: {error.name}", hint=f"install {error.name}") from error
+    except Exception as error:
+        raise ConfigError(
+            f"module {module_name!r} fails on import: {type(error).__name__}: {error}", hint="run it with --debug to see where"
+        ) from error
+    found = getattr(module, name or "app", None)
+    match found:
+        case App():
+            return found
+        case AgentDeclaration():
+            return App([found])
+        case None:
+            known = [key for key, value in vars(module).items() if isinstance(value, App | AgentDeclaration)]
+            raise ConfigError(
+                f"module {module_name!r} has no {name or 'app'!r}",
+                hint=f"it has {', '.join(known)}" if known else "define app = App(agents=[...])",
+            )
+        case _:
+            raise ConfigError(f"{reference!r} is a {type(found).__name__}, and no App or Agent")

@@ -1,0 +1,104 @@
+"""Joins the parts: a model's name to an adapter with its retries, an agent to what performs it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent_sdk.config import LoadedSettings, load_settings, read_environ
+from agent_sdk.core.agent import AgentSpec
+from agent_sdk.core.errors import ConfigError, ModelNotNamed
+from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
+from agent_sdk.core.run import Run
+from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, Timeouts, open_model, parse_model_name, with_complete
+from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
+from agent_sdk.runtime.declaration import AgentDeclaration, tool_name
+from agent_sdk.tools import FunctionTool, ThreadPool
+
+
+@dataclass(slots=True)
+class Models:
+    """The models of one runtime: one adapter, with one pool of connections, a vendor. The settings are read when a vendor's model is first named."""
+
+    clock: Clock
+    random: Random
+    settings: LoadedSettings | None = None
+    _open: dict[str, tuple[Model, Callable[[], Awaitable[None]]]] = field(default_factory=dict[str, Any])
+
+    def model(self, named: "str | Model") -> tuple[Model, str]:
+        """Return the model with its retries, and the name that requests give it.
+
+        Raises:
+            ConfigError: the vendor is unknown, or its key is missing.
+        """
+        if not isinstance(named, str):
+            return self._wrapped(with_complete(named)), f"object:{type(named).__name__}"
+        vendor, name = parse_model_name(named)
+        if vendor not in self._open:
+            model, close = open_model(vendor, self._options())
+            self._open[vendor] = self._wrapped(model), close
+        return self._open[vendor][0], name
+
+    async def close(self) -> None:
+        for _, close in self._open.values():
+            await close()
+        self._open.clear()
+
+    def loaded(self) -> LoadedSettings:
+        if self.settings is None:
+            self.settings = load_settings(environ=read_environ(), cwd=Path.cwd())
+        return self.settings
+
+    def _wrapped(self, model: Model) -> Model:
+        policy = RetryPolicy() if self.settings is None else RetryPolicy(max_attempts=self.settings.settings.model_call.max_attempts)
+        return RetryingModel(model, policy, self.clock, self.random)
+
+    def _options(self) -> OpenAIOptions:
+        loaded = self.loaded()
+        openai, call = loaded.settings.openai, loaded.settings.model_call
+        timeouts = Timeouts(call.connect_timeout_s, call.first_token_timeout_s, call.idle_timeout_s, call.total_timeout_s)
+        return OpenAIOptions(openai.key(loaded.environ, loaded.cwd), openai.base_url, timeouts, openai.organization)
+
+
+def bind_tools(agent: AgentDeclaration[Any, Any], pool: ThreadPool) -> Mapping[str, Tool]:
+    """Return the agent's tools by name, each synchronous one bound to the pool."""
+    return {tool_name(tool): tool.bound_to(pool) if isinstance(tool, FunctionTool) else tool for tool in agent.tools}
+
+
+def make_planner(
+    agent: AgentDeclaration[Any, Any], run: Run, model: str, checker: Checker, *, plan_only: bool, loaded: LoadedSettings | None
+) -> Planner:
+    """Return what plans this run.
+
+    Raises:
+        ConfigError: an author's plan is asked for, and there is none.
+    """
+    spec: AgentSpec = agent.spec
+    call = loaded.settings.model_call if loaded is not None else None
+    temperature = call.temperature if call is not None else None
+    max_output_tokens = call.max_output_tokens if call is not None else None
+    match run.created.strategy if run.created is not None else spec.strategy:
+        case "loop":
+            return LoopPlanner(spec, model, temperature, max_output_tokens)
+        case "plan":
+            whole = WholePlanner(spec, model, temperature, max_output_tokens)
+            return PlanOnly(whole, checker) if plan_only else whole
+        case "fixed":
+            plan = run.plan or spec.plan
+            if plan is None:
+                raise ConfigError(f"run {run.run_id} performs an author's plan, and neither its journal nor the agent holds one")
+            return FixedPlanner(plan)
+
+
+def make_checker(agent: AgentDeclaration[Any, Any], tools: Mapping[str, Tool], *, plan_only: bool = False) -> PlanChecker:
+    return PlanChecker(agent.spec, tools, agent.answers if not plan_only else type(agent.answers)())
+
+
+def require_model(agent: AgentDeclaration[Any, Any]) -> None:
+    """Refuse an agent that cannot begin without a model and names none.
+
+    Raises:
+        ModelNotNamed: it names none.
+    """
+    if agent.model is None and agent.spec.strategy != "fixed":
+        raise ModelNotNamed(f"agent {agent.name!r} names no model")

@@ -1,0 +1,93 @@
+"""One run while this process performs it: from the claim to its end, its wait or its hand-back."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_sdk.core.errors import AgentSDKError, Fenced
+from agent_sdk.core.ports import Claim, Journal
+from agent_sdk.core.run import Run
+from agent_sdk.execution import Executor, Outcome
+from agent_sdk.runtime.declaration import AgentDeclaration, RunInfo
+
+_LOG = logging.getLogger("agent_sdk.runtime")
+
+
+@dataclass(slots=True)
+class Performance:
+    """`build` makes the executor once the run's dependencies stand; `run` is the fold, changed by the executor alone."""
+
+    run: Run
+    claim: Claim
+    agent: AgentDeclaration[Any, Any]
+    build: Callable[[Run, Claim, object], Executor]
+    error: BaseException | None = None
+    _executor: Executor | None = None
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_suspended: bool = False
+
+    async def perform(self) -> Outcome | None:
+        """Perform the run; what goes wrong is kept for whoever waits, and logged."""
+        try:
+            async with self._dependencies() as deps:
+                self._executor = self.build(self.run, self.claim, deps)
+                if self._is_suspended:
+                    self._executor.interrupt("suspend")
+                return await self._executor.drive()
+        except (AgentSDKError, Exception) as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
+            self.error = error
+            _LOG.warning("run %s stopped: %s", self.run.run_id, error, exc_info=not isinstance(error, AgentSDKError))
+            return None
+        finally:
+            self._over.set()
+
+    async def wait(self) -> None:
+        """Return when this process is done with the run.
+
+        Raises:
+            AgentSDKError: the journal failed, another process took the run, or its dependencies could not be made.
+        """
+        await self._over.wait()
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    async def suspend(self, grace_s: float) -> None:
+        """Stop performing and hand the run back; an effect under way has `grace_s` seconds to end before its outcome is unknown."""
+        self._is_suspended = True
+        if self._executor is not None:
+            self._executor.interrupt("suspend")
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._over.wait()
+        except TimeoutError:
+            if self._executor is not None:
+                self._executor.interrupt("suspend", force=True)
+            await self._over.wait()
+
+    async def take_mail(self) -> None:
+        if self._executor is not None and not self.is_over:
+            await self._executor.take_mail()
+
+    async def renew(self, journal: Journal, lease_s: float) -> None:
+        """Lengthen the lease; a run that another process took is let go of."""
+        if self.is_over:
+            return
+        try:
+            self.claim = await journal.renew(self.claim, lease_s=lease_s)
+        except Fenced:
+            if self._executor is not None:
+                self._executor.interrupt("suspend", force=True)
+
+    def _dependencies(self) -> AbstractAsyncContextManager[object]:
+        agent, created = self.agent, self.run.created
+        if agent.deps is None:
+            return nullcontext(agent.live_deps)
+        principal = created.principal if created is not None else None
+        return agent.deps(RunInfo(self.run.tenant, self.run.run_id, agent.name, principal))
