@@ -1,0 +1,269 @@
+"""A reply of OpenAI's Chat Completions, whole or in chunks, as one of ours; what is not of the protocol is refused."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from pydantic import JsonValue, ValidationError
+
+from agent_sdk.core.codec import adapter
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
+from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
+from agent_sdk.core.usage import Usage
+from agent_sdk.llm.calls import call_id, parse_call
+from agent_sdk.llm.strict_schema import WRAPPED
+from agent_sdk.llm.vendor_errors import Place, error_inside, not_the_protocol
+
+_STOPS: Mapping[str, Stop] = {
+    "stop": "end",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "length": "length",
+    "content_filter": "refused",
+}
+
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})", re.IGNORECASE
+)
+"""Half a character, as servers send it that cut their text by UTF-16 units."""
+
+
+@dataclass(slots=True)
+class FunctionWire:
+    """A function's name, and its arguments as JSON text; some servers send the object itself."""
+
+    name: str | None = None
+    arguments: str | dict[str, JsonValue] | None = None
+
+
+@dataclass(slots=True)
+class CallWire:
+    """A call or a piece of one."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionWire | None = None
+
+
+@dataclass(slots=True)
+class TextWire:
+    """A piece of content, where a server sends it as a list."""
+
+    type: str = ""
+    text: str = ""
+
+
+@dataclass(slots=True)
+class MessageWire:
+    """A message or a piece of one. Thoughts come as `reasoning_content` (DeepSeek, vLLM, llama.cpp) or `reasoning` (OpenRouter, Ollama)."""
+
+    content: str | list[TextWire] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: JsonValue = None
+    tool_calls: list[CallWire] | None = None
+
+
+@dataclass(slots=True)
+class ChoiceWire:
+    """One of the answers; we ask for one."""
+
+    index: int | None = 0
+    delta: MessageWire | None = None
+    message: MessageWire | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(slots=True)
+class ReplyWire:
+    """A whole reply, or a chunk of one."""
+
+    choices: list[ChoiceWire] | None = None
+    usage: JsonValue = None
+    model: str | None = None
+    error: JsonValue = None
+
+
+@dataclass(slots=True)
+class _Call:
+    vendor_id: str | None
+    tool: str
+    arguments: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class ReplyAssembly:
+    """Puts one reply together.
+
+    `names` gives tools their own names back; `is_wrapped` says that the output stands in an object of one property.
+    """
+
+    question: StepId
+    place: Place
+    names: Mapping[str, str]
+    is_wrapped: bool = False
+    request_id: str | None = None
+    finish_reason: str | None = None
+    _model: str = ""
+    _usage: JsonValue = None
+    _has_choice: bool = False
+    _is_refused: bool = False
+    _text: list[str] = field(default_factory=list[str])
+    _reasoning: list[str] = field(default_factory=list[str])
+    _calls: list[_Call] = field(default_factory=list[_Call])
+    _by_index: dict[int, int] = field(default_factory=dict[int, int])
+
+    def add(self, data: bytes) -> list[Delta]:
+        """Take a chunk, or a whole reply, and return what is new in it.
+
+        Raises:
+            ReplyInvalid: it is not of the protocol.
+            ModelError: it is an error.
+        """
+        wire = self._parse(data)
+        if wire.error is not None:
+            raise error_inside(wire.error, self.place)
+        if wire.usage is not None:
+            self._usage = wire.usage
+        if wire.model:
+            self._model = wire.model
+        for choice in wire.choices or ():
+            if not choice.index:
+                self._has_choice = True
+                self.finish_reason = choice.finish_reason or self.finish_reason
+                if (message := choice.delta or choice.message) is not None:
+                    return self._add(message, data)
+        return []
+
+    def reply(self) -> ModelReply:
+        """Return the whole reply.
+
+        Raises:
+            ReplyInvalid: nothing came that could be one.
+        """
+        if not self._has_choice:
+            raise not_the_protocol("a reply without choices", b"", self.place)
+        message = Message("assistant", tuple(self._parts()))
+        return ModelReply(message, parse_usage(self._usage), self._stop(), self._model, self.request_id)
+
+    def _parse(self, data: bytes) -> ReplyWire:
+        wire = adapter(ReplyWire)
+        try:
+            return wire.validate_json(data)
+        except ValidationError as error:
+            problem = _problem(error)
+        try:
+            return wire.validate_json(_LONE_SURROGATE.sub(rb"\\ufffd", data))
+        except ValidationError:
+            raise not_the_protocol(problem, data, self.place) from None
+
+    def _add(self, message: MessageWire, data: bytes) -> list[Delta]:
+        deltas: list[Delta] = []
+        if message.content:
+            deltas.append(self._add_text(message.content))
+        if (thought := message.reasoning_content or message.reasoning) and isinstance(thought, str):
+            self._reasoning.append(thought)
+            deltas.append(ReasoningDelta(thought))
+        if message.refusal:
+            self._is_refused = True
+            deltas.append(self._add_text(message.refusal))
+        deltas.extend(self._add_call(piece, data) for piece in message.tool_calls or ())
+        return deltas
+
+    def _add_text(self, content: str | list[TextWire]) -> TextDelta:
+        text = content if isinstance(content, str) else "".join(piece.text for piece in content)
+        self._text.append(text)
+        return TextDelta(text)
+
+    def _add_call(self, piece: CallWire, data: bytes) -> ToolCallDelta:
+        function = piece.function or FunctionWire()
+        at = self._find(piece)
+        started = at is None
+        if at is None:
+            if not function.name:
+                raise not_the_protocol("a tool call without a name", data, self.place)
+            at = len(self._calls)
+            self._calls.append(_Call(piece.id, self.names.get(function.name, function.name)))
+            self._by_index[at if piece.index is None else piece.index] = at
+        call = self._calls[at]
+        arguments = function.arguments or ""
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        call.arguments.append(arguments)
+        return ToolCallDelta(at, arguments, call.tool if started else None)
+
+    def _find(self, piece: CallWire) -> int | None:
+        """Return which call a piece belongs to, None for a new one.
+
+        Servers exist that number no call, or every one 0: a name, or another id, then begins a new one.
+        """
+        if piece.index is None:
+            is_new = piece.id or (piece.function is not None and piece.function.name)
+            return None if is_new or not self._calls else len(self._calls) - 1
+        at = self._by_index.get(piece.index)
+        if at is not None and piece.id and self._calls[at].vendor_id and piece.id != self._calls[at].vendor_id:
+            return None
+        return at
+
+    def _parts(self) -> list[Part]:
+        parts: list[Part] = []
+        if self._reasoning:
+            parts.append(ReasoningPart("".join(self._reasoning)))
+        if self._text:
+            parts.append(TextPart(self._unwrapped("".join(self._text))))
+        parts.extend(self._call(index, call) for index, call in enumerate(self._calls))
+        return parts
+
+    def _call(self, index: int, call: _Call) -> ToolCallPart:
+        return parse_call(call_id(self.question, index), call.tool, "".join(call.arguments))
+
+    def _unwrapped(self, text: str) -> str:
+        if not self.is_wrapped or self._is_refused:
+            return text
+        try:
+            value = cast("JsonValue", json.loads(text))
+        except (ValueError, RecursionError):
+            return text  # whoever reads the output finds out what is wrong with it
+        return json.dumps(value[WRAPPED], ensure_ascii=False) if isinstance(value, dict) and value.keys() == {WRAPPED} else text
+
+    def _stop(self) -> Stop:
+        if self._is_refused:
+            return "refused"
+        stop = _STOPS.get(self.finish_reason or "", "other")
+        if stop == "end" and self._calls:
+            return "tool_calls"  # several servers say "stop" all the same
+        return "end" if stop == "tool_calls" and not self._calls else stop
+
+
+def parse_usage(usage: JsonValue) -> Usage:
+    """Return the tokens that the vendor counted.
+
+    A count that is missing, negative or no whole number is 0: the reply was paid for, and is not thrown away for it.
+    """
+    if not isinstance(usage, dict):
+        return Usage()
+    return Usage(
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _detail(usage, "prompt_tokens_details", "cached_tokens"),
+        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _detail(usage: dict[str, JsonValue], group: str, name: str) -> int:
+    details = usage.get(group)
+    return _count(details.get(name)) if isinstance(details, dict) else 0
+
+
+def _count(value: JsonValue) -> int:
+    return min(value, 2**53) if type(value) is int and value > 0 else 0
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "what is not JSON"
+    return f"a reply with a wrong value at {'.'.join(map(str, first['loc'])) or 'its root'} ({first['msg']})"

@@ -1,0 +1,48 @@
+"""From a model's name, `vendor:name`, to the adapter that asks it."""
+
+from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
+
+from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.ports import Model
+from agent_sdk.llm.options import OpenAIOptions
+
+VENDORS = ("openai",)
+
+
+def parse_model_name(text: str) -> tuple[str, str]:
+    """Return vendor and name.
+
+    Raises:
+        ConfigError: it is not `vendor:name`, or nobody here speaks to the vendor.
+    """
+    vendor, colon, name = text.strip().partition(":")
+    if not text.strip():
+        raise ConfigError("the model's name is empty", hint="write it as vendor:name, such as openai:gpt-5-mini")
+    if not colon:
+        raise ConfigError(f"the model {text!r} names no vendor", hint=f"write it as vendor:name; did you mean openai:{vendor}?")
+    if not name.strip():
+        raise ConfigError(f"the model {text!r} names a vendor and no model", hint=f"write it as {vendor}:name")
+    _check_vendor(vendor, name)
+    return vendor, name.strip()
+
+
+def open_model(vendor: str, options: OpenAIOptions) -> tuple[Model, Callable[[], Awaitable[None]]]:
+    """Return the vendor's adapter, which connects with the first question, and what closes it.
+
+    Raises:
+        ConfigError: nobody here speaks to the vendor.
+    """
+    _check_vendor(vendor, "NAME")
+    from agent_sdk.llm.openai_chat import OpenAIChat  # noqa: PLC0415 - aiohttp is loaded only where a model is asked
+
+    model = OpenAIChat(options)
+    return model, model.close
+
+
+def _check_vendor(vendor: str, name: str) -> None:
+    if vendor in VENDORS:
+        return
+    near = get_close_matches(vendor.lower(), VENDORS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}:{name}?" if near else f"a server that speaks OpenAI's protocol is named openai:{name}, with base_url"
+    raise ConfigError(f"there is no vendor {vendor!r}; known are: {', '.join(VENDORS)}", hint=hint)

@@ -1,0 +1,184 @@
+"""What a vendor says instead of a reply, as one of our errors: a single table from its words and status to the class."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import ClassVar, cast
+
+from pydantic import JsonValue
+
+from agent_sdk.core.errors import (
+    AuthFailed,
+    BadRequest,
+    ContentRefused,
+    ContextTooLong,
+    ModelError,
+    Overloaded,
+    RateLimited,
+    ReplyInvalid,
+    Unavailable,
+)
+
+
+class QuotaExhausted(RateLimited):
+    """The account has no money or quota left; waiting does not mend it."""
+
+    code = "model_quota_exhausted"
+    retryable = False
+    default_hint: ClassVar[str | None] = "look at the plan and the billing of the account that the key belongs to"
+
+
+class CertificateRefused(Unavailable):
+    """The server's certificate is not trusted here, so nothing was sent."""
+
+    code = "model_certificate_refused"
+    retryable = False
+    default_hint: ClassVar[str | None] = "check base_url, this machine's clock and its certificate authorities"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model is asked, as errors may show it; `secret` is cut out of whatever the server says."""
+
+    url: str
+    secret: str | None = None
+
+    def clean(self, text: str) -> str:
+        """Return text in one line of at most 500 characters, without the secret."""
+        line = " ".join(text.split())
+        if self.secret:
+            line = line.replace(self.secret, "[secret]")
+        return line if len(line) <= 500 else line[:500] + "..."
+
+
+_BY_WORD: tuple[tuple[str, type[ModelError]], ...] = (
+    ("context_length_exceeded", ContextTooLong),
+    ("exceed_context_size", ContextTooLong),
+    ("content_filter", ContentRefused),
+    ("content_policy", ContentRefused),
+    ("insufficient_quota", QuotaExhausted),
+    ("billing_hard_limit", QuotaExhausted),
+    ("invalid_api_key", AuthFailed),
+)
+_BY_STATUS: Mapping[int, type[ModelError]] = {
+    401: AuthFailed,
+    402: QuotaExhausted,
+    403: AuthFailed,
+    408: Unavailable,
+    409: Unavailable,
+    413: ContextTooLong,
+    425: Unavailable,
+    429: RateLimited,
+    498: Overloaded,
+    503: Overloaded,
+    529: Overloaded,
+}
+_WITHOUT_STATUS: tuple[tuple[str, type[ModelError]], ...] = (
+    ("rate_limit", RateLimited),
+    ("overloaded", Overloaded),
+    ("invalid_request", BadRequest),
+    ("authentication", AuthFailed),
+)
+_TOO_LONG = re.compile(r"context (length|window|size)|prompt is too long|too many tokens", re.IGNORECASE)
+_HINTS: Mapping[type[ModelError], str] = {
+    RateLimited: "wait, or ask for a higher limit",
+    ContextTooLong: "shorten the goal or what tools return, or take a model with a larger context",
+    BadRequest: "check the model's name and base_url against what the server offers",
+}
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes, place: Place) -> ModelError:
+    """Return the error for a reply whose status is not 200."""
+    words, message = _read(body)
+    if 300 <= status < 400:
+        target = place.clean(headers.get("Location", "nowhere"))
+        return BadRequest(f"{place.url} redirects to {target}", hint="set base_url to the address itself: a key is never carried along")
+    kind = _by_words(words, message) if status < 500 else None
+    kind = kind or _BY_STATUS.get(status) or (Unavailable if status >= 500 else BadRequest)
+    request_id = headers.get("x-request-id")
+    text = f"{place.url} answered {status}: {place.clean(message) or 'no message'}" + (f" (request {request_id})" if request_id else "")
+    return kind(text, hint=_HINTS.get(kind), retry_after_s=retry_after_s(headers) if kind.retryable else None)
+
+
+def error_inside(error: JsonValue, place: Place) -> ModelError:
+    """Return the error for an error object that came where a reply, or its next piece, was expected."""
+    body = json.dumps({"error": error}).encode()
+    status = error.get("code") if isinstance(error, dict) else None
+    if isinstance(status, int) and 400 <= status < 600:
+        return refusal(status, {}, body, place)
+    words, message = _read(body)
+    kind = _by_words(words, message) or next((kind for word, kind in _WITHOUT_STATUS if word in words), Unavailable)
+    return kind(f"{place.url} broke off its reply: {place.clean(message) or 'no message'}", hint=_HINTS.get(kind))
+
+
+def not_the_protocol(problem: str, body: bytes, place: Place) -> ReplyInvalid:
+    """Return the error for a reply that is not what the protocol says, with the beginning of what came."""
+    _, message = _read(body[:100_000])
+    shown = place.clean(message)[:200]
+    return ReplyInvalid(
+        f"{place.url} sent {problem}: {shown}" if shown else f"{place.url} sent {problem}",
+        hint="check that base_url leads to a Chat Completions server, and no proxy answers in its place",
+    )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the server asks us to wait (RFC 9110, 10.2.3, and the vendors' own headers); None where it does not say."""
+    if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    if after := headers.get("Retry-After"):
+        return seconds if (seconds := _seconds(after)) is not None else _until(after, headers.get("Date"))
+    exhausted = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
+    waits = [wait for kind in exhausted if (wait := _duration(headers.get(f"x-ratelimit-reset-{kind}", ""))) is not None]
+    return max(waits, default=None)
+
+
+def _by_words(words: str, message: str) -> type[ModelError] | None:
+    found = next((kind for word, kind in _BY_WORD if word in words), None)
+    return found or (ContextTooLong if _TOO_LONG.search(message) and "rate_limit" not in words else None)
+
+
+def _read(body: bytes) -> tuple[str, str]:
+    """Return the error's code and type as one text, and its message, in whichever of the usual shapes it came."""
+    text = body.decode(errors="replace")
+    try:
+        value = cast("JsonValue", json.loads(text))
+    except (ValueError, RecursionError):
+        return "", _excerpt(text)
+    if not isinstance(value, dict):
+        return "", text
+    error = value.get("error", value)
+    if not isinstance(error, dict):
+        return "", str(error)
+    words = f"{error.get('code')} {error.get('type')}".lower()
+    message = error.get("message") or error.get("detail")
+    return words, message if isinstance(message, str) else text
+
+
+def _excerpt(text: str) -> str:
+    """Return what a page says to people: its title, or the text between its tags."""
+    if not text.lstrip().startswith("<"):
+        return text
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    return "an HTML page, " + (title[1].strip() if title else re.sub(r"<[^>]*>", " ", text))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and re.fullmatch(r"\s*\d{1,9}(\.\d{1,9})?\s*", text) else None
+
+
+def _until(date: str, now: str | None) -> float | None:
+    """Return the seconds to `date` on the server's own clock, so that ours may be wrong."""
+    try:
+        return max(0.0, (parsedate_to_datetime(date) - parsedate_to_datetime(now or "")).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _duration(text: str) -> float | None:
+    """Read a duration such as `6m0s`, `1.5s` or `20ms`."""
+    if not (found := re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,6})ms)?", text)):
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000 if text else None
