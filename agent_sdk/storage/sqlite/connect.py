@@ -9,6 +9,8 @@ from agent_sdk.storage.sqlite.migrate import migrate, migrations, refuse_foreign
 
 OLDEST = (3, 31, 0)
 """The first SQLite with generated columns."""
+_CACHE_KIB = 16 * 1024
+_CHECKPOINT_PAGES = 4000
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _RETRY_S = 0.01
 
@@ -26,6 +28,8 @@ def connect_writer(path: Path, *, now_us: int, busy_timeout_s: float, max_bytes:
     try:
         _use_wal(db, path, busy_timeout_s)
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         migrate(db, path, now_us=now_us, known=migrations())
         if max_bytes is not None:

@@ -18,11 +18,10 @@ CREATE TABLE runs (
     wake_at INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    -- From when on a sweep offers the run to whoever may claim it; NULL while nothing can be done for it.
+    -- From when on a sweep offers a run that nobody holds; NULL while it is held, or nothing can be done for it.
     due_at INTEGER GENERATED ALWAYS AS (
         CASE
-            WHEN state IN ('succeeded', 'failed', 'cancelled', 'expired') THEN NULL
-            WHEN owner IS NOT NULL THEN lease_until
+            WHEN owner IS NOT NULL OR state IN ('succeeded', 'failed', 'cancelled', 'expired') THEN NULL
             WHEN state <> 'waiting' OR inbox_head > inbox_seen THEN updated_at
             ELSE wake_at
         END
@@ -31,8 +30,9 @@ CREATE TABLE runs (
 ) WITHOUT ROWID;
 
 CREATE INDEX runs_by_age ON runs (tenant, created_at, run_id);
+-- Partial, so that an append to a held run touches no index.
 CREATE INDEX runs_due ON runs (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
+CREATE INDEX runs_held ON runs (owner, lease_until) WHERE owner IS NOT NULL;
 
 -- Without rowids: measured 10 % smaller than with them, and one page less to write in each commit.
 CREATE TABLE events (
