@@ -10,7 +10,7 @@ from agent_sdk.core.ids import PrincipalId, RunId, TenantId
 from agent_sdk.core.model import TextDelta
 from agent_sdk.core.ports import InboxDraft, Journal, TokenDelta
 from agent_sdk.core.run import Run
-from agent_sdk.execution import decode_all, load_run
+from agent_sdk.execution import decode_all, load_facts, load_run
 from agent_sdk.observability import StreamItem, TokenChannel
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.performance import Performance
@@ -45,7 +45,7 @@ class RunHandle(Generic[OutputT]):
             RunWaits: it waits for somebody or something. RunSuspended: it was handed back before its end.
             StorageError: the journal failed; the run can be resumed.
         """
-        run = await self._settled()
+        run = await self.settled()
         match run.state:
             case "succeeded":
                 return self._parsed(run)
@@ -69,6 +69,15 @@ class RunHandle(Generic[OutputT]):
         async for envelope in self._journal.watch(self.tenant, self.run_id, after=after):
             for fact in await decode_all(self._journal, [envelope]):
                 yield fact
+
+    async def facts(self, *, after: int = 0) -> AsyncIterator[Fact]:
+        """Yield the run's facts behind number `after`, as far as they are durable now.
+
+        Raises:
+            NotFound: no such run.
+        """
+        async for fact in load_facts(self._journal, self.tenant, self.run_id, after=after):
+            yield fact
 
     async def stream(self) -> AsyncIterator[StreamItem]:
         """Yield live deltas of replies until this process is done with the run; a higher `attempt` voids what was shown of its step."""
@@ -105,7 +114,12 @@ class RunHandle(Generic[OutputT]):
         if self._performance is not None:
             await self._performance.suspend(grace_s)
 
-    async def _settled(self) -> Run:
+    async def settled(self) -> Run:
+        """Return the run once this process is done with it: ended, waiting or handed back; where another performs it, once it has ended.
+
+        Raises:
+            StorageError: the journal failed; the run can be resumed.
+        """
         if self._performance is not None:
             await self._performance.wait()
             return self._performance.run
