@@ -1,12 +1,11 @@
 """The border to code that is not ours, sinks and hooks: what they raise becomes a record, and ends nothing but that one call."""
 
 import asyncio
-import traceback
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from agent_sdk.core.ids import RunId, TenantId
-from agent_sdk.observability.plain import to_text
+from agent_sdk.observability.plain import MAX_TEXT, to_text, to_traceback
 from agent_sdk.observability.redact import redact_text
 
 
@@ -24,8 +23,8 @@ class ObserverFailed:
 
     @classmethod
     def of(cls, error: BaseException, observer: str, tenant: TenantId, run_id: RunId, seq: int) -> "ObserverFailed":
-        text = redact_text("".join(traceback.format_exception(error)))
-        return cls(observer, tenant, run_id, seq, type(error).__qualname__, redact_text(to_text(error)), text)
+        message, text = redact_text(to_text(error), MAX_TEXT), redact_text(to_traceback(error), 4 * MAX_TEXT)
+        return cls(observer, tenant, run_id, seq, type(error).__qualname__, message, text)
 
 
 async def guarded(call: Awaitable[object]) -> BaseException | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -35,18 +35,17 @@ class _Feed:
     is_done: bool = False
     is_backing_off: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] = field(init=False)
 
 
 @dataclass(slots=True, eq=False)
 class _Followed:
-    """A run, its feeds by sink, and how many drives of it are open: without one, a feed ends where the journal ends."""
+    """A run, its feeds by sink, and a watch for each open drive of it: without one, a feed ends where the journal ends."""
 
     tenant: TenantId
     run_id: RunId
-    drives: int = 0
     feeds: dict[str, _Feed] = field(default_factory=dict[str, _Feed])
-    watch: asyncio.Task[None] | None = None
+    watches: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     def tell(self) -> None:
         for feed in self.feeds.values():
@@ -60,14 +59,9 @@ class Follower:
     the run next goes on from there. Facts come whole: values that the journal keeps as artifacts are fetched, None where they were erased.
     """
 
-    def __init__(self, journal: Journal, sinks: Sequence[Sink], clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, journal: Journal, sinks: Mapping[str, Sink], clock: Clock, tasks: asyncio.TaskGroup) -> None:
         self._journal = journal
-        self._sinks = {sink.name: sink for sink in sinks}
-        if len(self._sinks) < len(sinks):
-            name = next(name for name, times in Counter(sink.name for sink in sinks).items() if times > 1)
-            raise ConfigError(
-                f"two sinks are named {name!r}", hint="give each its own name: a sink's place in the journal is kept under it"
-            )
+        self._sinks = sinks
         self._clock = clock
         self._tasks = tasks
         self._runs: dict[tuple[TenantId, RunId], _Followed] = {}
@@ -85,9 +79,10 @@ class Follower:
         Raises:
             ConfigError: two sinks have the same name.
         """
+        named = _by_name(sinks)
         raised: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            follower = cls(journal, sinks, clock, tasks)
+            follower = cls(journal, named, clock, tasks)
             try:
                 yield follower
             except Exception as error:  # noqa: BLE001  (raised again outside of the group, which would wrap it)
@@ -107,17 +102,13 @@ class Follower:
             yield
             return
         run = self._runs.setdefault((tenant, run_id), _Followed(tenant, run_id))
-        run.drives += 1
-        if run.drives == 1:
-            self._begin(run)
+        watch = self._begin(run)
         try:
             yield
         finally:
-            run.drives -= 1
-            if not run.drives:
-                if run.watch is not None:
-                    run.watch.cancel()
-                run.tell()
+            run.watches.discard(watch)
+            watch.cancel()
+            run.tell()
 
     async def drain(self, timeout_s: float) -> int:
         """Stop following: feed what the journal holds, for at most `timeout_s`, and return how many feeds stay behind.
@@ -127,15 +118,14 @@ class Follower:
         self._is_closing = True
         feeds = [feed for run in self._runs.values() for feed in run.feeds.values()]
         for run in self._runs.values():
-            if run.watch is not None:
-                run.watch.cancel()
+            for watch in run.watches:
+                watch.cancel()
             run.tell()
         for feed in feeds:
-            if feed.task is not None and feed.is_backing_off:
+            if feed.is_backing_off:
                 feed.task.cancel()
-        tasks = [feed.task for feed in feeds if feed.task is not None]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=timeout_s)
+        if feeds:
+            _, late = await asyncio.wait([feed.task for feed in feeds], timeout=timeout_s)
             for task in late:
                 task.cancel()
         behind = [feed.sink.name for feed in feeds if not feed.is_done]
@@ -143,12 +133,14 @@ class Follower:
             _log.warning("sinks are behind at the end, and go on when their runs are followed again", extra={"sinks": Counter(behind)})
         return len(behind)
 
-    def _begin(self, run: _Followed) -> None:
+    def _begin(self, run: _Followed) -> asyncio.Task[None]:
         for name, sink in self._sinks.items():
             if name not in run.feeds:
                 feed = run.feeds[name] = _Feed(sink)
                 feed.task = self._tasks.create_task(self._feed(run, feed), name=f"sink {name} of run {run.run_id}")
-        run.watch = self._tasks.create_task(self._watch(run), name=f"watch of run {run.run_id}")
+        watch = self._tasks.create_task(self._watch(run), name=f"watch of run {run.run_id}")
+        run.watches.add(watch)
+        return watch
 
     async def _watch(self, run: _Followed) -> None:
         """Tell the feeds whenever the journal has something new."""
@@ -220,7 +212,7 @@ class Follower:
         return found
 
     def _is_over(self, run: _Followed) -> bool:
-        return self._is_closing or not run.drives
+        return self._is_closing or not run.watches
 
     def _record(self, run: _Followed, feed: _Feed, error: BaseException) -> None:
         name, at = feed.sink.name, (feed.at or 0) + 1
@@ -233,6 +225,13 @@ class Follower:
             exc_info=error if feed.failures == 1 else None,
             extra={"run_id": run.run_id, "tenant": run.tenant, "seq": at, "times": feed.failures, "error_type": type(error).__name__},
         )
+
+
+def _by_name(sinks: Sequence[Sink]) -> dict[str, Sink]:
+    for name, times in Counter(sink.name for sink in sinks).items():
+        if times > 1:
+            raise ConfigError(f"two sinks are named {name!r}", hint="give each its own name: its place in the journal is kept under it")
+    return {sink.name: sink for sink in sinks}
 
 
 def _delay_s(failures: int) -> float:

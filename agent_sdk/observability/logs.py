@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import traceback
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +14,7 @@ from pydantic import JsonValue
 
 from agent_sdk.core.errors import AgentSDKError
 from agent_sdk.core.ids import RunId, StepId, TenantId
-from agent_sdk.observability.plain import MAX_TEXT, encodable, lines, one_line, to_plain, to_text
+from agent_sdk.observability.plain import MAX_TEXT, encodable, lines, one_line, to_plain, to_text, to_traceback
 from agent_sdk.observability.redact import redact_json, redact_text
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -172,11 +171,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _traceback(error: BaseException) -> str:
-    try:
-        text = "".join(traceback.format_exception(error))
-    except Exception as failure:  # noqa: BLE001  (foreign code: an exception's own attributes and texts)
-        text = f"<traceback without text: {type(failure).__name__}>"
-    return redact_text(text, 4 * MAX_TEXT).rstrip()
+    return redact_text(to_traceback(error), 4 * MAX_TEXT).rstrip()
 
 
 def _error(record: logging.LogRecord) -> BaseException | None:

@@ -1,6 +1,7 @@
 """Any Python value as plain data, and any text as one line: what logs and terminals can take, whatever they are given."""
 
 import math
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import cast
@@ -30,6 +31,14 @@ def to_text(value: object) -> str:
         return str(value)
     except Exception as error:  # noqa: BLE001  (foreign code: whatever a `__str__` raises, the record is still wanted)
         return f"<{type(value).__name__} without text: {type(error).__name__}>"
+
+
+def to_traceback(error: BaseException) -> str:
+    """Return the error's traceback with those of its causes, or what can be said of one that cannot be had."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as failure:  # noqa: BLE001  (foreign code: an error's own attributes and texts)
+        return f"<{type(error).__name__} without traceback: {type(failure).__name__}>"
 
 
 def one_line(text: str) -> str:

@@ -16,7 +16,7 @@ _NAME = (
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAME}\Z)", re.IGNORECASE)
 _QUOTED = r"""[bru]{0,2}"[^"\\]*(?:\\.[^"\\]*)*"?|[bru]{0,2}'[^'\\]*(?:\\.[^'\\]*)*'?|\\+["'][^"']*"""
-_IS = r"""\\*["']?[ \t]*(?:=>|:=|[:=])[ \t]*"""
+_IS = r"""\\*["']?[ \t]*(?:=>|:=|[:=])[ \t]*+"""
 _UNMASKED = r"(?!\[redacted\])"
 
 
@@ -35,9 +35,10 @@ def redact_text(text: str, limit: int | None = None) -> str:
         kept = _LAST_WORD.sub("", text[:limit])
         text, cut = kept, len(text) - len(kept)
     lowered = text.lower()
-    for rule in _RULES:
-        if any(hint in lowered for hint in rule.hints):
-            text = rule.pattern.sub(rule.replacement, text)
+    if _ANY_HINT.search(lowered) is not None:
+        for rule in _RULES:
+            if any(hint in lowered for hint in rule.hints):
+                text = rule.pattern.sub(rule.replacement, text)
     return f"{text}... ({cut} more characters)" if cut else text
 
 
@@ -118,3 +119,4 @@ _RULES = (
         for starts, rest in _VENDOR_KEYS
     ),
 )
+_ANY_HINT = re.compile("|".join(re.escape(hint) for rule in _RULES for hint in rule.hints))

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,15 @@ class Subject:
     is_export: bool = True
 
 
+class Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{vars(record)} {record.getMessage()}")
+
+
 def console(tmp_path: Path) -> Subject:
     stream = io.StringIO()
     return Subject(ConsoleSink(stream), lambda: stream.getvalue().splitlines())
@@ -37,9 +46,11 @@ def json_lines(tmp_path: Path) -> Subject:
 
 
 def logged(tmp_path: Path) -> Subject:
-    logger, records = logging.Logger("sink", logging.DEBUG), list[logging.LogRecord]()
-    logger.addFilter(lambda record: bool(records.append(record)) or True)
-    return Subject(LoggingSink(logger), lambda: [repr(vars(record)) + record.getMessage() for record in records])
+    logger = logging.getLogger(f"{__name__}.{tmp_path.name}")
+    logger.setLevel(logging.INFO)
+    records = Records()
+    logger.addHandler(records)
+    return Subject(LoggingSink(logger), lambda: records.lines)
 
 
 def hook(tmp_path: Path) -> Subject:
@@ -57,9 +68,9 @@ def memory(tmp_path: Path) -> Subject:
 
 
 @pytest.fixture(params=[console, json_lines, logged, hook, memory])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Subject]:
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
     make: Callable[[Path], Subject] = request.param
-    yield make(tmp_path)
+    return make(tmp_path)
 
 
 def test_a_sink_has_a_name_that_stays(subject: Subject) -> None:
