@@ -1,0 +1,113 @@
+"""LLM agents that may be trusted with production: every run is a typed plan, checked before it acts and journaled as it acts.
+
+Names load at first use, so that an import costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent_sdk.core.agent import Limits
+    from agent_sdk.core.errors import (
+        AgentSDKError,
+        ConfigError,
+        LimitError,
+        NotDone,
+        OutsideError,
+        RequestError,
+        RunCancelled,
+        RunExpired,
+        RunFailed,
+        RunSuspended,
+        RunWaits,
+        ToolError,
+    )
+    from agent_sdk.core.events import Fact
+    from agent_sdk.core.labels import TRUSTED, Label
+    from agent_sdk.core.plan import ModelStep, Plan, ToolStep, When
+    from agent_sdk.core.ports import RunFilter
+    from agent_sdk.core.tools import ToolContext
+    from agent_sdk.runtime.agent import Agent
+    from agent_sdk.runtime.app import App
+    from agent_sdk.runtime.declaration import RunInfo
+    from agent_sdk.runtime.handle import RunHandle
+    from agent_sdk.runtime.runtime import Runtime, StartOptions
+    from agent_sdk.tools import Files, tool
+
+__all__ = [
+    "TRUSTED",
+    "Agent",
+    "AgentSDKError",
+    "App",
+    "ConfigError",
+    "Fact",
+    "Files",
+    "Label",
+    "LimitError",
+    "Limits",
+    "ModelStep",
+    "NotDone",
+    "OutsideError",
+    "Plan",
+    "RequestError",
+    "RunCancelled",
+    "RunExpired",
+    "RunFailed",
+    "RunFilter",
+    "RunHandle",
+    "RunInfo",
+    "RunSuspended",
+    "RunWaits",
+    "Runtime",
+    "StartOptions",
+    "ToolContext",
+    "ToolError",
+    "ToolStep",
+    "When",
+    "tool",
+]
+
+_PLACES = {
+    "Agent": "agent_sdk.runtime.agent",
+    "AgentSDKError": "agent_sdk.core.errors",
+    "App": "agent_sdk.runtime.app",
+    "ConfigError": "agent_sdk.core.errors",
+    "Fact": "agent_sdk.core.events",
+    "Files": "agent_sdk.tools",
+    "Label": "agent_sdk.core.labels",
+    "LimitError": "agent_sdk.core.errors",
+    "Limits": "agent_sdk.core.agent",
+    "ModelStep": "agent_sdk.core.plan",
+    "NotDone": "agent_sdk.core.errors",
+    "OutsideError": "agent_sdk.core.errors",
+    "Plan": "agent_sdk.core.plan",
+    "RequestError": "agent_sdk.core.errors",
+    "RunCancelled": "agent_sdk.core.errors",
+    "RunExpired": "agent_sdk.core.errors",
+    "RunFailed": "agent_sdk.core.errors",
+    "RunFilter": "agent_sdk.core.ports",
+    "RunHandle": "agent_sdk.runtime.handle",
+    "RunInfo": "agent_sdk.runtime.declaration",
+    "RunSuspended": "agent_sdk.core.errors",
+    "RunWaits": "agent_sdk.core.errors",
+    "Runtime": "agent_sdk.runtime.runtime",
+    "StartOptions": "agent_sdk.runtime.runtime",
+    "TRUSTED": "agent_sdk.core.labels",
+    "ToolContext": "agent_sdk.core.tools",
+    "ToolError": "agent_sdk.core.errors",
+    "ToolStep": "agent_sdk.core.plan",
+    "When": "agent_sdk.core.plan",
+    "tool": "agent_sdk.tools",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,9 +1,8 @@
 """What a tool says of itself: a declaration that plans are checked against. How a tool is made from a function lives in `tools`."""
 
-import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -13,8 +12,6 @@ from agent_sdk.core.labels import Label
 
 Effect = Literal["read", "idempotent", "verify", "once"]
 """`read` changes nothing outside; `idempotent` may be repeated with the same key; `verify` can ask whether a key was done; `once` must never be repeated."""
-
-_LOG = logging.getLogger("agent_sdk.tool")
 
 DepsT_co = TypeVar("DepsT_co", covariant=True)
 
@@ -50,12 +47,33 @@ def ignore_progress(_note: str, _fraction: float | None) -> None:
     """Take a progress note and do nothing with it."""
 
 
+class Log(Protocol):
+    """Where a tool says something to the operator: the methods of the standard library's loggers that need no set-up."""
+
+    def debug(self, msg: object, *args: object) -> None: ...
+
+    def info(self, msg: object, *args: object) -> None: ...
+
+    def warning(self, msg: object, *args: object) -> None: ...
+
+    def error(self, msg: object, *args: object) -> None: ...
+
+
+class NoLog:
+    """Says nothing."""
+
+    def debug(self, msg: object, *args: object) -> None:
+        pass
+
+    info = warning = error = debug
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext(Generic[DepsT_co]):
     """What a tool may know of the run that calls it; the model never sees it.
 
     `idempotency_key` is the same for every attempt of the step. `deadline_s` is on the clock of `time.monotonic()`; None means no limit.
-    `report(note, fraction)` shows progress to whoever watches (fraction 0 to 1, or None).
+    `log` writes to the operator's log, with the run and the step named. `report(note, fraction)` shows progress to whoever watches (fraction 0 to 1, or None).
     """
 
     tenant: TenantId
@@ -66,8 +84,4 @@ class ToolContext(Generic[DepsT_co]):
     deps: DepsT_co
     deadline_s: float | None = None
     report: Callable[[str, float | None], None] = ignore_progress
-
-    @property
-    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
-        """Return a logger whose records carry the run and the step."""
-        return logging.LoggerAdapter(_LOG, {"tenant": self.tenant, "run_id": self.run_id, "step_id": self.step_id})
+    log: Log = field(default_factory=NoLog)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ from agent_sdk.core.run import Run
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, failed, timed_out
+
+_LOG = logging.getLogger("agent_sdk.tool")
 
 Args = Mapping[str, JsonValue]
 
@@ -115,7 +118,8 @@ class Performer:
     def _context(self, state: StepState, attempt: int, limit_s: float) -> ToolContext[object]:
         run, deadline_s = self.run, self.clock.monotonic() + limit_s
         report = partial(self._report, state.id, attempt)
-        return ToolContext(run.tenant, run.run_id, state.id, attempt, state.key or "", self.deps, deadline_s, report)
+        log = logging.LoggerAdapter(_LOG, {"tenant": run.tenant, "run_id": run.run_id, "step_id": state.id})
+        return ToolContext(run.tenant, run.run_id, state.id, attempt, state.key or "", self.deps, deadline_s, report, log)
 
     def _report(self, step: StepId, attempt: int, note: str, fraction: float | None) -> None:
         if self.tokens.wants(self.run.run_id):

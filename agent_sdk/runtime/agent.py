@@ -11,15 +11,17 @@ from agent_sdk.runtime.runtime import Runtime
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
+GivenDeps = TypeVar("GivenDeps")
+GivenOutput = TypeVar("GivenOutput")
 T = TypeVar("T")
 
 
 class Agent(AgentDeclaration[DepsT, OutputT]):
     """A frozen declaration: what the agent is, what it may use and how far it may go.
 
-    `model` is `vendor:name`, or any object with the `stream` method of a `Model`. `strategy` is `loop` (turns until an answer), `plan` (a whole DAG first) or
-    `fixed` (the author's `plan`). `output` is the type of the answer, text if not given. `deps` makes the dependencies of a run, so that any process can; `live_deps` is
-    an object of this process, and makes its runs say that they cannot be resumed elsewhere.
+    `model` is `vendor:name`, or any object with the `stream` method of a `Model`. `strategy` is `loop` (turns until an answer), `plan` (a
+    whole DAG first) or `fixed` (the author's `plan`). `output` is the type of the answer, text if not given. `deps` makes the dependencies
+    of a run, so that any process can; `live_deps` is an object of this process, and makes its runs say that they cannot be resumed elsewhere.
 
     Raises:
         ConfigError: the parts do not fit together.
@@ -28,17 +30,19 @@ class Agent(AgentDeclaration[DepsT, OutputT]):
     @overload
     def __init__(self: "Agent[None, str]", **options: Unpack[AgentOptions]) -> None: ...
     @overload
-    def __init__(self: "Agent[None, OutputT]", *, output: type[OutputT], **options: Unpack[AgentOptions]) -> None: ...
+    def __init__(self: "Agent[None, GivenOutput]", *, output: type[GivenOutput], **options: Unpack[AgentOptions]) -> None: ...
     @overload
-    def __init__(self: "Agent[DepsT, str]", *, deps: DepsFactory[DepsT], **options: Unpack[AgentOptions]) -> None: ...
+    def __init__(self: "Agent[GivenDeps, str]", *, deps: DepsFactory[GivenDeps], **options: Unpack[AgentOptions]) -> None: ...
     @overload
     def __init__(
-        self: "Agent[DepsT, OutputT]", *, deps: DepsFactory[DepsT], output: type[OutputT], **options: Unpack[AgentOptions]
+        self: "Agent[GivenDeps, GivenOutput]", *, deps: DepsFactory[GivenDeps], output: type[GivenOutput], **options: Unpack[AgentOptions]
     ) -> None: ...
     @overload
-    def __init__(self: "Agent[DepsT, str]", *, live_deps: DepsT, **options: Unpack[AgentOptions]) -> None: ...
+    def __init__(self: "Agent[GivenDeps, str]", *, live_deps: GivenDeps, **options: Unpack[AgentOptions]) -> None: ...
     @overload
-    def __init__(self: "Agent[DepsT, OutputT]", *, live_deps: DepsT, output: type[OutputT], **options: Unpack[AgentOptions]) -> None: ...
+    def __init__(
+        self: "Agent[GivenDeps, GivenOutput]", *, live_deps: GivenDeps, output: type[GivenOutput], **options: Unpack[AgentOptions]
+    ) -> None: ...
     def __init__(
         self,
         *,

@@ -69,7 +69,8 @@ def load_app(reference: str) -> App:
         case App():
             return found
         case AgentDeclaration():
-            return App([found])
+            alone: AgentDeclaration[Any, Any] = found  # pyright: ignore[reportUnknownVariableType]  (a class pattern forgets the parameters)
+            return App([alone])
         case None:
             known = [key for key, value in vars(module).items() if isinstance(value, App | AgentDeclaration)]
             raise ConfigError(

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agent_sdk.config import LoadedSettings, load_settings, read_environ
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
 from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
 from agent_sdk.core.run import Run
-from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, Timeouts, open_model, parse_model_name, with_complete
+from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, Streaming, Timeouts, open_model, parse_model_name, with_complete
 from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
 from agent_sdk.runtime.declaration import AgentDeclaration, tool_name
 from agent_sdk.tools import FunctionTool, ThreadPool
@@ -18,14 +18,19 @@ from agent_sdk.tools import FunctionTool, ThreadPool
 
 @dataclass(slots=True)
 class Models:
-    """The models of one runtime: one adapter, with one pool of connections, a vendor. The settings are read when a vendor's model is first named."""
+    """The models of one runtime: one adapter, with one pool of connections, a vendor.
+
+    Where no settings were handed in, they are read when a vendor's model is first named.
+    """
 
     clock: Clock
     random: Random
     settings: LoadedSettings | None = None
-    _open: dict[str, tuple[Model, Callable[[], Awaitable[None]]]] = field(default_factory=dict[str, Any])
+    _open: dict[str, tuple[Model, Callable[[], Awaitable[None]]]] = field(
+        default_factory=dict[str, tuple[Model, Callable[[], Awaitable[None]]]]
+    )
 
-    def model(self, named: "str | Model") -> tuple[Model, str]:
+    def model(self, named: str | Model | Streaming) -> tuple[Model, str]:
         """Return the model with its retries, and the name that requests give it.
 
         Raises:
@@ -62,7 +67,11 @@ class Models:
 
 def bind_tools(agent: AgentDeclaration[Any, Any], pool: ThreadPool) -> Mapping[str, Tool]:
     """Return the agent's tools by name, each synchronous one bound to the pool."""
-    return {tool_name(tool): tool.bound_to(pool) if isinstance(tool, FunctionTool) else tool for tool in agent.tools}
+    return {tool_name(tool): _bound(tool, pool) for tool in agent.tools}
+
+
+def _bound(tool: Tool, pool: ThreadPool) -> Tool:
+    return cast("FunctionTool[..., object]", tool).bound_to(pool) if isinstance(tool, FunctionTool) else tool
 
 
 def make_planner(
@@ -91,6 +100,7 @@ def make_planner(
 
 
 def make_checker(agent: AgentDeclaration[Any, Any], tools: Mapping[str, Tool], *, plan_only: bool = False) -> PlanChecker:
+    """Return what checks the agent's plans, calls and answers; under `plan_only` the plan itself is the answer."""
     return PlanChecker(agent.spec, tools, agent.answers if not plan_only else type(agent.answers)())
 
 

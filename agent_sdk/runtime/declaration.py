@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, cast
 
@@ -13,6 +13,7 @@ from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ids import PrincipalId, RunId, TenantId
 from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.ports import Model, Tool
+from agent_sdk.llm import Streaming
 from agent_sdk.planning import AnswerType
 
 DepsT = TypeVar("DepsT")
@@ -37,7 +38,7 @@ class AgentOptions(TypedDict, total=False):
 
     name: str
     version: str
-    model: "str | Model | None"
+    model: str | Model | Streaming | None
     instructions: str
     tools: Sequence[Tool]
     strategy: Strategy
@@ -72,7 +73,7 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
         return self._options.get("name", "")
 
     @property
-    def model(self) -> "str | Model | None":
+    def model(self) -> str | Model | Streaming | None:
         return self._options.get("model")
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -59,30 +59,32 @@ class StartOptions:
 DEFAULTS = StartOptions()
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What a runtime opens and closes."""
+
+    journal: Journal
+    world: World
+    models: Models
+    follower: Follower
+    tasks: asyncio.TaskGroup
+    pool: ThreadPool
+
+
 class Runtime:
     """Starts, resumes and looks up runs. Made by `Runtime.open`."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        app: App,
-        tenant: TenantId,
-        world: World,
-        models: Models,
-        follower: Follower,
-        tasks: asyncio.TaskGroup,
-        pool: ThreadPool,
-    ) -> None:
-        self.journal = journal
+    def __init__(self, app: App, tenant: TenantId, holds: Holds) -> None:
         self.app = app
         self.tenant = tenant
-        self._world = world
-        self._models = models
-        self._follower = follower
-        self._tasks = tasks
-        self._pool = pool
+        self.journal = holds.journal
+        self._world = holds.world
+        self._models = holds.models
+        self._follower = holds.follower
+        self._tasks = holds.tasks
+        self._pool = holds.pool
         self._tokens = TokenChannel()
-        self._owner = OwnerId(world.ids.run_id().replace("run_", "own_"))
+        self._owner = OwnerId(holds.world.ids.run_id().replace("run_", "own_"))
         self._live: dict[RunId, Performance] = {}
 
     @classmethod
@@ -95,7 +97,7 @@ class Runtime:
         tenant: str = DEFAULT_TENANT,
         settings: LoadedSettings | None = None,
         world: World | None = None,
-    ) -> AsyncIterator["Runtime"]:
+    ) -> AsyncGenerator["Runtime"]:
         """Open the journal at `url` (`sqlite:///agent.db`, `memory://`) and hand out a runtime.
 
         When the block is left, runs that are still performed are handed back; they can be resumed by any process that opens the journal.
@@ -114,7 +116,7 @@ class Runtime:
             stack.callback(pool.close)
             follower = await stack.enter_async_context(Follower.open(journal, app.sinks, clock=world.clock))
             async with asyncio.TaskGroup() as tasks:
-                runtime = cls(journal, app, TenantId(tenant), world, models, follower, tasks, pool)
+                runtime = cls(app, TenantId(tenant), Holds(journal, world, models, follower, tasks, pool))
                 upkeep = [tasks.create_task(runtime._deliver_mail()), tasks.create_task(runtime._renew_leases())]
                 try:
                     yield runtime
