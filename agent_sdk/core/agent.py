@@ -14,7 +14,8 @@ from agent_sdk.core.tools import ToolSpec
 class Limits:
     """How far one run may go; None means no limit.
 
-    `max_retries` bounds all further attempts together, of steps and of model calls. `max_repeats` is how many turns in a row may ask for the same calls.
+    `max_retries` bounds all further attempts together, of steps and of model calls. `max_repeats` is how many turns in a row may ask
+    for the same calls.
     """
 
     max_turns: int = 50
@@ -34,8 +35,8 @@ class Limits:
 class AgentSpec:
     """The frozen declaration of an agent.
 
-    `model` is `vendor:name`, or None for an agent that calls none. `output_schema` is the JSON Schema of the answer, or None for plain text. `plan` is the author's plan
-    under the strategy `fixed`, else None.
+    `model` is `vendor:name`, or None for an agent that calls none. `output_schema` is the JSON Schema of the answer, or None for plain
+    text. `plan` is the author's plan under the strategy `fixed`, else None.
     """
 
     name: str

@@ -97,9 +97,7 @@ def arguments(run: Run, step: StepState) -> dict[str, JsonValue]:
     if step.group is not None and step.spec.for_each is not None:
         items = _items(run, Ref.parse(step.spec.for_each))
         outputs = {**outputs, ITEM: items[step.index]}
-    filled = fill(step.spec.args, outputs)
-    assert isinstance(filled, dict)
-    return filled
+    return {name: fill(value, outputs) for name, value in step.spec.args.items()}
 
 
 def _failed(failure: Failure, step: StepId | None) -> RunFailed:

@@ -116,6 +116,7 @@ def artifacts_named(envelope: Envelope) -> Mapping[str, ArtifactId]:
 
 
 def artifact_id(data: bytes) -> ArtifactId:
+    """Return the id of an artifact with these bytes."""
     return ArtifactId(hashlib.sha256(data).hexdigest())
 
 

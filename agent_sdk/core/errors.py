@@ -5,8 +5,6 @@ from typing import ClassVar
 
 from agent_sdk.core.findings import Finding, render_findings
 
-from agent_sdk.core.findings import Finding
-
 
 class AgentSDKError(Exception):
     """Whatever the SDK raises on purpose.

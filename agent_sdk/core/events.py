@@ -26,7 +26,10 @@ Decision = Literal["done", "retry", "skip", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class RunCreated:
-    """`digests` are those of the agent at that time; `resumable` is False where its dependencies are live objects of one process."""
+    """A run is asked for.
+
+    `digests` are those of the agent at that time; `resumable` is False where its dependencies are live objects of one process.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ("goal",)
     type: ClassVar[str] = "run.created"
@@ -48,6 +51,8 @@ class RunCreated:
 
 @dataclass(frozen=True, slots=True)
 class RunClaimed:
+    """A process took the run's lease; what the owner before left running is settled by the fold."""
+
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.claimed"
     owner: OwnerId
@@ -55,6 +60,8 @@ class RunClaimed:
 
 @dataclass(frozen=True, slots=True)
 class RunReleased:
+    """The owner gave up the lease; the run goes on when somebody claims it."""
+
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.released"
     reason: ReleaseReason
@@ -62,7 +69,10 @@ class RunReleased:
 
 @dataclass(frozen=True, slots=True)
 class RunWaiting:
-    """`steps` are those that the wait is about; `wake_at` in microseconds since 1970, None where only somebody can wake the run."""
+    """The run waits for somebody or something outside.
+
+    `steps` are those that the wait is about; `wake_at` in microseconds since 1970, None where only somebody can wake the run.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.waiting"
@@ -73,12 +83,16 @@ class RunWaiting:
 
 @dataclass(frozen=True, slots=True)
 class RunWoken:
+    """What the run waited for has come, or its time has."""
+
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.woken"
 
 
 @dataclass(frozen=True, slots=True)
 class RunCancelRequested:
+    """Somebody asked for the run's end; `note` says why, in their words."""
+
     BODY: ClassVar[tuple[str, ...]] = ("note",)
     type: ClassVar[str] = "run.cancel_requested"
     by: PrincipalId | None = None
@@ -87,6 +101,8 @@ class RunCancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class RunSucceeded:
+    """The run ended with an answer."""
+
     BODY: ClassVar[tuple[str, ...]] = ("answer",)
     type: ClassVar[str] = "run.succeeded"
     label: Label
@@ -95,7 +111,7 @@ class RunSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """`step` is the step whose failure ended the run, if one did."""
+    """The run ended without an answer; `step` is the one whose failure ended it, if one did."""
 
     BODY: ClassVar[tuple[str, ...]] = ("message", "hint")
     type: ClassVar[str] = "run.failed"
@@ -107,12 +123,16 @@ class RunFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunCancelled:
+    """The run ended on request."""
+
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class RunExpired:
+    """The run's deadline passed."""
+
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.expired"
 
@@ -129,7 +149,10 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class StepShape:
-    """A step of a plan without its content: enough to fold a run whose bodies are gone. It waits for `needs` and `after`, and takes values from `needs`."""
+    """A step of a plan without its content, enough to fold a run whose bodies are gone.
+
+    It waits for `needs` and `after`, and takes values from `needs`.
+    """
 
     id: StepId
     needs: tuple[StepId, ...] = ()
@@ -186,7 +209,10 @@ class CheckRefused:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """`refs` says which reference fed which argument. `items` is the number of elements where a `for_each` step unfolds; such a step performs nothing itself."""
+    """An attempt begins; `refs` says which reference fed which argument.
+
+    `items` is the number of elements where a `for_each` step unfolds; such a step performs nothing itself.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "step.started"
@@ -201,6 +227,8 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
+    """The step gave its output and is never performed again."""
+
     BODY: ClassVar[tuple[str, ...]] = ("output",)
     type: ClassVar[str] = "step.finished"
     step: StepId
@@ -212,6 +240,8 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
+    """The step ended without an output; `retryable` says whether the same call may succeed later."""
+
     BODY: ClassVar[tuple[str, ...]] = ("message", "hint", "traceback")
     type: ClassVar[str] = "step.failed"
     step: StepId
@@ -238,7 +268,7 @@ class StepRetried:
 
 @dataclass(frozen=True, slots=True)
 class StepSkipped:
-    """`source` is the step on whose account this one is skipped."""
+    """The step will not be performed; `source` is the step on whose account."""
 
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "step.skipped"
@@ -338,7 +368,10 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event in its place: `seq` counts from 1 without gaps, `at` is in microseconds since 1970, `cause` is `inbox:{n}` or `event:{seq}`."""
+    """An event in its place.
+
+    `seq` counts from 1 without gaps, `at` is in microseconds since 1970, `cause` is `inbox:{n}` or `event:{seq}`.
+    """
 
     seq: int
     epoch: int

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 class Finding:
     """One thing that does not hold.
 
-    `code` is stable; `path` is a JSON path such as `$.steps[2].args.limit`; `expected` and `found` are short texts, or None where they say nothing.
+    `code` is stable; `path` is a JSON path such as `$.steps[2].args.limit`; `expected` and `found` are short texts, or None where they
+    say nothing.
     """
 
     code: str

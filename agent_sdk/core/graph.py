@@ -13,7 +13,6 @@ from agent_sdk.core.plan import OnError, Step
 from agent_sdk.core.tools import Effect
 
 Status = Literal["waiting", "ready", "running", "finished", "failed", "skipped", "unknown", "refused"]
-SETTLED: frozenset[Status] = frozenset({"finished", "failed", "skipped", "refused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +135,14 @@ class Graph:
         self._settle(state, "refused", at)
 
     def lose(self, state: StepState) -> None:
-        """The step's effect has an unknown outcome."""
+        """Mark that the outcome of the step's effect is not known."""
         self.running.pop(state.id, None)
         self.ready.pop(state.id, None)
         state.status = "unknown"
         self.unknown[state.id] = None
 
     def rewind(self, state: StepState) -> None:
-        """The step is to be started again: after a failed attempt, a crash or a decision."""
+        """Let the step be started again, after a crash or a decision."""
         self.running.pop(state.id, None)
         self.unknown.pop(state.id, None)
         self._make_ready(state)

@@ -6,7 +6,10 @@ TenantId = NewType("TenantId", str)
 RunId = NewType("RunId", str)
 SessionId = NewType("SessionId", str)
 StepId = NewType("StepId", str)
-"""An author's id; `t{turn}.{n}` for the n-th call of a loop's turn; `id[i]` under `for_each`; `t{turn}` or `p{n}` for a planner's own question."""
+"""An author's id; `t{turn}.{n}` for the n-th call of a loop's turn; `id[i]` under `for_each`.
+
+A planner's own questions are named `t{turn}`, or `plan.{n}`, which no step of a plan can be.
+"""
 OwnerId = NewType("OwnerId", str)
 """One process that may hold leases."""
 PrincipalId = NewType("PrincipalId", str)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 class Label:
     """Integrity and confidentiality of a value.
 
-    `untrusted` holds the sources nobody vouches for, sorted; empty means trusted. `readers` holds who may read it, sorted; None means everybody.
+    `untrusted` holds the sources nobody vouches for, sorted; empty means trusted. `readers` holds who may read it, sorted; None means
+    everybody.
     """
 
     untrusted: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ UNKNOWN_SOURCE = Label(untrusted=("unknown",))
 
 
 def join_all(labels: Iterable[Label]) -> Label:
+    """Return the label of a value derived from all; trusted and for everybody where there are none."""
     joined = TRUSTED
     for label in labels:
         joined = joined.join(label)

@@ -14,6 +14,8 @@ Role = Literal["user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
+    """Plain text."""
+
     text: str
     type: Literal["text"] = "text"
 
@@ -40,7 +42,8 @@ class ReasoningPart:
 class ToolCallPart:
     """One call the model asks for.
 
-    `id` is the step's id, never the vendor's. Where the arguments are no JSON object, `args` is None, `raw` holds them as they came and `problem` says what is wrong.
+    `id` is the step's id, never the vendor's. Where the arguments are no JSON object, `args` is None, `raw` holds them as they came and
+    `problem` says what is wrong.
     """
 
     id: StepId
@@ -66,6 +69,8 @@ Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One contribution to the conversation."""
+
     role: Role
     parts: tuple[Part, ...]
 
@@ -102,6 +107,7 @@ class Conversation:
 
 
 def user_message(text: str) -> Message:
+    """Return what the user, or the SDK in their place, says to the model."""
     return Message("user", (TextPart(text),))
 
 

@@ -18,7 +18,8 @@ Stop = Literal["end", "tool_calls", "length", "refused", "other"]
 class ModelRequest:
     """One question to a model.
 
-    `id` names the question in the run: the calls that the reply asks for are `{id}.{n}`. `output_schema` asks for a reply that is JSON of that schema; None for text.
+    `id` names the question in the run: the calls that the reply asks for are `{id}.{n}`. `output_schema` asks for a reply that is JSON of
+    that schema; None for text.
     `max_attempts` bounds the tries below what the model's own policy allows; None leaves it to the policy.
     """
 
@@ -55,11 +56,15 @@ class ModelReply:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """A piece of the reply's text."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
+    """A piece of what the model thinks aloud."""
+
     text: str
 
 

@@ -123,8 +123,8 @@ class When:
 class ToolStep:
     """One call of one tool.
 
-    `args` hold literals and references; `after` names steps to wait for without taking anything from them. Under `for_each`, a reference to a list, the step runs once
-    an element, which its arguments call `item`; its output is the list of outputs in order.
+    `args` hold literals and references; `after` names steps to wait for without taking anything from them. Under `for_each`, a reference
+    to a list, the step runs once an element, which its arguments call `item`; its output is the list of outputs in order.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -141,7 +141,10 @@ class ToolStep:
 
 @dataclass(frozen=True, slots=True)
 class ModelStep:
-    """One model call without tools: `prompt` is the instruction, `args` the material it works on. Its output is text, or what `output_schema` describes."""
+    """One model call without tools: `prompt` is the instruction, `args` the material it works on.
+
+    Its output is text, or what `output_schema` describes.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -108,7 +108,7 @@ class Tool(Protocol):
     def spec(self) -> ToolSpec: ...
 
     def problems(self, args: Mapping[str, JsonValue], *, partial: frozenset[str] = frozenset()) -> Sequence[Finding]:
-        """Say what is wrong with arguments; those named in `partial` hold references and are looked at by name only. Paths start at `$`."""
+        """Say what is wrong with arguments, with paths from `$` on; of those in `partial`, which hold references, only names matter."""
         ...
 
     async def call(self, args: Mapping[str, JsonValue], context: ToolContext[object]) -> JsonValue:
@@ -136,7 +136,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class TokenDelta:
-    """A streamed piece of a reply, or a tool's progress. A higher `attempt` voids what was shown of the step; `index` counts within the attempt from 0."""
+    """A streamed piece of a reply, or a tool's progress.
+
+    A higher `attempt` voids what was shown of the step; `index` counts within the attempt from 0.
+    """
 
     run_id: RunId
     after_seq: int
@@ -179,8 +182,8 @@ class LedgerRow:
 class Batch:
     """Facts to be appended behind `head` under the lease `epoch`, with the ledger changes that go with them: all or none.
 
-    `state`, `reason`, `wake_at` and `inbox_seen` are what the run's row says afterwards. Where `releases`, the batch gives up the lease, and is
-    written only if every inbox item has become an event (`inbox_head = inbox_seen`); every terminal event releases.
+    `state`, `reason`, `wake_at` and `inbox_seen` are what the run's row says afterwards. Where `releases`, the batch gives up the lease,
+    and is written only if every inbox item has become an event (`inbox_head = inbox_seen`); every terminal event releases.
     """
 
     tenant: TenantId
@@ -244,6 +247,8 @@ class InboxDraft:
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
+    """Something from outside as it lies in the inbox; `at` in microseconds since 1970."""
+
     number: int
     kind: ItemKind
     body: JsonValue
@@ -285,7 +290,9 @@ class Journal(Protocol):
         """Take the run's lease and raise its epoch, if nobody holds it, it expired, or its holder is known to be dead.
 
         Raises:
-            NotFound: no such run. RunEnded: it has ended. RunBusy: somebody holds it.
+            NotFound: no such run.
+            RunEnded: it has ended.
+            RunBusy: somebody holds it.
         """
         ...
 
@@ -301,7 +308,9 @@ class Journal(Protocol):
         """Write the whole batch, durable on return, or nothing.
 
         Raises:
-            Fenced: epoch or head do not match. InboxPending: `releases`, and the inbox holds unread items. LedgerRefused: a budget would be exceeded.
+            Fenced: epoch or head do not match.
+            InboxPending: `releases`, and the inbox holds unread items.
+            LedgerRefused: a budget would be exceeded.
             StorageError: the store failed; after a lost connection the outcome was looked up before this was raised.
         """
         ...
@@ -319,7 +328,11 @@ class Journal(Protocol):
         ...
 
     async def row(self, tenant: TenantId, run_id: RunId) -> RunRow:
-        """Raises: NotFound: no such run."""
+        """Return the run's row.
+
+        Raises:
+            NotFound: no such run.
+        """
         ...
 
     async def rows(self, tenant: TenantId, which: RunFilter) -> list[RunRow]: ...
@@ -339,7 +352,12 @@ class Journal(Protocol):
         ...
 
     async def artifact(self, tenant: TenantId, artifact: ArtifactId) -> bytes:
-        """Raises: NotFound: no such artifact. JournalCorrupt: its bytes do not have this hash."""
+        """Return the artifact's bytes.
+
+        Raises:
+            NotFound: no such artifact.
+            JournalCorrupt: its bytes do not have this hash.
+        """
         ...
 
     async def set_limit(self, tenant: TenantId, scope: str, limit: int | None) -> None:

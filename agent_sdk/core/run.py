@@ -36,7 +36,7 @@ from agent_sdk.core.events import (
     WaitReason,
 )
 from agent_sdk.core.findings import Finding, render_findings
-from agent_sdk.core.graph import SETTLED, Failure, Graph, StepState
+from agent_sdk.core.graph import Failure, Graph, StepState
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
 from agent_sdk.core.messages import Conversation, Message, ToolResultPart, user_message
@@ -117,7 +117,7 @@ class Run:
         """How often the next model call may be tried, as far as the run's budget of retries goes."""
         return 1 + max(0, self.limits.max_retries - self.retries)
 
-    def apply(self, fact: Fact) -> None:  # noqa: C901, PLR0912  (one arm an event: the table that this module is)
+    def apply(self, fact: Fact) -> None:  # noqa: C901, PLR0915  (one arm an event: the table that this module is)
         """Take the run one fact further, in time that does not grow with the run."""
         self.head = fact.seq
         self.epoch = fact.epoch
@@ -332,10 +332,6 @@ def fold(run: Run, facts: Iterable[Fact]) -> Run:
     for fact in facts:
         run.apply(fact)
     return run
-
-
-def is_settled(state: StepState) -> bool:
-    return state.status in SETTLED
 
 
 def _result(state: StepState) -> ToolResultPart:

@@ -1,7 +1,7 @@
 """JSON Schemas as types: what stands at a path, and whether values of one schema fit another.
 
-Only what decides about types is looked at (draft 2020-12: type, const, enum, properties, required, additionalProperties, items, anyOf, oneOf, allOf, $ref);
-lengths and ranges are left to the tool's own validation.
+Only what decides about types is looked at (draft 2020-12: type, const, enum, properties, required, additionalProperties, items, anyOf,
+oneOf, allOf, $ref); lengths and ranges are left to the tool's own validation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -52,8 +52,9 @@ class LoopPlanner:
     def _guard(self, run: Run) -> None:
         limits = self.agent.limits
         if run.answer_refusals > limits.max_answer_repairs:
+            complaint = render_findings(run.answer_findings)
             raise AnswerError(
-                f"the model gave no valid answer in {run.answer_refusals} tries; the last complaint was:\n{render_findings(run.answer_findings)}",
+                f"the model gave no valid answer in {run.answer_refusals} tries; the last complaint was:\n{complaint}",
                 hint="simplify the output type, or raise Limits.max_answer_repairs",
             )
         if run.turn >= limits.max_turns:

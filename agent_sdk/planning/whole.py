@@ -64,9 +64,8 @@ class WholePlanner:
 
     def _ask(self, run: Run, opening: list[Message], purpose: Literal["plan", "repair"]) -> Ask:
         if len(run.drafts) > self.agent.limits.max_plan_repairs:
-            raise PlanError(
-                f"the model gave no valid plan in {len(run.drafts)} tries; the last complaint was:\n{render_findings(run.drafts[-1].findings)}"
-            )
+            complaint = render_findings(run.drafts[-1].findings)
+            raise PlanError(f"the model gave no valid plan in {len(run.drafts)} tries; the last complaint was:\n{complaint}")
         conversation = Conversation(opening)
         for draft in run.drafts:
             if draft.reply is not None:
@@ -74,7 +73,7 @@ class WholePlanner:
             conversation.add(user_message(render_prompt("rejected", findings=render_findings(draft.findings))))
         return Ask(
             ModelRequest(
-                StepId(f"p{run.questions + 1}"),
+                StepId(f"plan.{run.questions + 1}"),
                 self.model,
                 conversation,
                 self._instructions(),
