@@ -119,9 +119,10 @@ class SqliteJournal:
             raise corrupt(self.path, "; ".join(problems[:3]))
 
     async def close(self) -> None:
-        """Make the changes that wait, let go of the owners' locks and end the threads; a second time nothing is left to do."""
+        """Make the changes that wait, let go of the locks and end the threads; whoever still follows a run gets a `StorageError`."""
         await self._readers.close()
         await self._writer.close()
+        self._bells.ring_all()
 
 
 def _us(seconds: float) -> int:

@@ -61,12 +61,11 @@ class Owners:
         for file in stale:
             self._remove_if_free(file)
 
-    def close(self, needed: Collection[OwnerId]) -> None:
-        """Let go of all files, so that runs still held may be taken over at once."""
-        for descriptor in self._held.values():
+    def close(self) -> None:
+        """Let go of all locks, so that runs still held may be taken over at once."""
+        while self._held:
+            _, descriptor = self._held.popitem()
             os.close(descriptor)
-        self._held.clear()
-        self.clean(needed)
 
     def _file(self, owner: OwnerId) -> Path:
         return self._directory / (quote(owner, safe="") + _SUFFIX)

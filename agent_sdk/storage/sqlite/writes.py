@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from operator import attrgetter
 
@@ -153,8 +154,10 @@ class Writes:
         )
 
     def close(self) -> None:
-        self._owners.close(self._owners_needed())
-        self.db.close()
+        """Let go of the owners' locks, and of the connection."""
+        with closing(self.db):
+            self._owners.close()
+            self._owners.clean(self._owners_needed())
 
     def _insert(self, tenant: TenantId, envelopes: Sequence[Envelope], artifacts: Mapping[ArtifactId, bytes]) -> None:
         """Insert many events a statement: after each one, SQLite's caller queues for the interpreter's lock."""
