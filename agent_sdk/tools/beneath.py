@@ -36,7 +36,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """An open directory below the root; `fd` is None where the system knows no names relative to one. `shown` is its path below the root."""
+    """An open directory below the root; `fd` is None where the system has no names relative to one. `shown` is its path below the root."""
 
     path: Path
     fd: int | None

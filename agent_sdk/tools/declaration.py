@@ -7,6 +7,8 @@ from functools import cached_property
 from types import FunctionType
 from typing import Literal, cast
 
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+
 from agent_sdk.core.errors import ToolDeclarationError
 from agent_sdk.core.labels import Label
 from agent_sdk.core.tools import Effect, ToolSpec
@@ -104,7 +106,8 @@ class Declaration:
             raise self._unfit("return type", error) from error
 
     def _unfit(self, where: str, error: Exception) -> ToolDeclarationError:
-        reason = str(error).split("\n", 1)[0]
+        is_unknown = isinstance(error, PydanticSchemaGenerationError | PydanticInvalidForJsonSchema)
+        reason = "no JSON Schema is known of its type" if is_unknown else str(error).split("\n", 1)[0]
         return declaration_error(
             self.plain, f"{where}: {reason}", "use JSON types, pydantic models, dataclasses, TypedDicts, Enums or Literals"
         )

@@ -54,7 +54,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What was found, by path and line. `skipped` counts the files that were not looked at, since they are too large or no text."""
+    """What was found, by path and line. `skipped` counts the files that cannot be read here, as they are too large or no text."""
 
     matches: list[Match]
     is_complete: bool
@@ -150,9 +150,8 @@ class Files:
         found: list[Match] = []
         skipped = 0
         for directory, name, path in self._walk(pattern):
-            try:
-                content, _ = _decoded(directory.read(name, self._max_file_bytes), path)
-            except ToolError:
+            content = self._content(directory, name, path)
+            if content is None:
                 skipped += 1
                 continue
             found += _matches(path, content, text)
@@ -176,6 +175,12 @@ class Files:
         with self._place(path, makes=True) as (directory, name):
             directory.write(name, data, f".{secrets.token_hex(8)}.tmp")
         return Written(path, len(data))
+
+    def _content(self, directory: Directory, name: str, path: str) -> str | None:
+        try:
+            return _decoded(directory.read(name, self._max_file_bytes), path)[0] if _is_unicode(path) else None
+        except ToolError:
+            return None
 
     @contextmanager
     def _place(self, path: str, *, makes: bool = False) -> Generator[tuple[Directory, str], None, None]:

@@ -15,19 +15,21 @@ from agent_sdk.tools.declaration import Declaration, Form
 from agent_sdk.tools.threads import ThreadPool
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Q = ParamSpec("Q")
 S = TypeVar("S")
 
 
-class FunctionTool(Generic[P, R]):
+class FunctionTool(Generic[P, R_co]):
     """A tool made of a function by `@tool`.
 
     Called, it is the function. As a `Tool`, one of a synchronous function that is not inline needs a thread pool first: `bound_to(pool)`.
     Accessed through an instance, a method's tool is bound to the instance.
     """
 
-    def __init__(self, declaration: Declaration, target: Callable[P, R], receiver: object = None, pool: ThreadPool | None = None) -> None:
+    def __init__(
+        self, declaration: Declaration, target: Callable[P, R_co], receiver: object = None, pool: ThreadPool | None = None
+    ) -> None:
         self.__wrapped__ = target
         self.__name__ = declaration.plain.__name__
         self.__qualname__ = declaration.plain.__qualname__
@@ -37,13 +39,13 @@ class FunctionTool(Generic[P, R]):
         self._receiver = receiver
         self._pool = pool
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.__wrapped__(*args, **kwargs)
 
     @overload
-    def __get__(self, instance: None, owner: type) -> "FunctionTool[P, R]": ...
+    def __get__(self, instance: None, owner: type) -> "FunctionTool[P, R_co]": ...
     @overload
-    def __get__(self: "FunctionTool[Concatenate[S, Q], R]", instance: S, owner: type | None = None) -> "FunctionTool[Q, R]": ...
+    def __get__(self: "FunctionTool[Concatenate[S, Q], R_co]", instance: S, owner: type | None = None) -> "FunctionTool[Q, R_co]": ...
     def __get__(self, instance: object, owner: type | None = None) -> "FunctionTool[Any, Any]":
         receiver = owner if self._declaration.binding == "class" else instance
         if receiver is None or self._receiver is not None or self._declaration.binding == "nothing":
@@ -67,7 +69,7 @@ class FunctionTool(Generic[P, R]):
         """
         return self._form.spec
 
-    def bound_to(self, pool: ThreadPool) -> "FunctionTool[P, R]":
+    def bound_to(self, pool: ThreadPool) -> "FunctionTool[P, R_co]":
         """Return this tool as one that calls a synchronous function in the pool's threads."""
         return FunctionTool(self._declaration, self.__wrapped__, self._receiver, pool)
 

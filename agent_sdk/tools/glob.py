@@ -22,7 +22,8 @@ class Glob:
 
     @classmethod
     def parse(cls, pattern: str) -> "Glob":
-        parts = tuple(part for part in pattern.split("/") if part not in ("", "."))
+        named = [part for part in pattern.split("/") if part not in ("", ".")]
+        parts = tuple(part for part, before in zip(named, ["", *named], strict=False) if (part, before) != (_ANY_DEPTH, _ANY_DEPTH))
         return cls(parts, tuple(None if part == _ANY_DEPTH else re.compile(translate(part)) for part in parts))
 
     def start(self) -> State:

@@ -47,7 +47,7 @@ class Results:
     def _validated(self, adapter: TypeAdapter[Any], value: object) -> object:
         try:
             checked: object = adapter.validate_python(value)
-            return checked if self._is_plain else adapter.dump_python(checked, mode="json", warnings="error")
+            return checked if self._is_plain else adapter.dump_python(checked, mode="json", by_alias=True, warnings="error")
         except ValidationError:
             raise
         except Exception as error:  # the boundary to a tool: its validators and serializers are the user's code
