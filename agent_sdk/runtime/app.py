@@ -8,12 +8,13 @@ from typing import Any
 
 from agent_sdk.core.errors import ConfigError, NotFound
 from agent_sdk.core.ports import Sink
+from agent_sdk.observability import Hook
 from agent_sdk.runtime.declaration import AgentDeclaration
 
 
 @dataclass(frozen=True)
 class App:
-    """Agents by name, and the sinks that follow their runs.
+    """Agents by name, and the sinks and hooks that follow their runs, behind the journal.
 
     Raises:
         ConfigError: two agents have one name.
@@ -21,6 +22,7 @@ class App:
 
     agents: Sequence[AgentDeclaration[Any, Any]]
     sinks: Sequence[Sink] = ()
+    hooks: Sequence[Hook] = ()
 
     def __post_init__(self) -> None:
         names = [agent.name for agent in self.agents]

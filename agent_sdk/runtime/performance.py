@@ -37,7 +37,7 @@ class Performance:
                 if self._is_suspended:
                     self._executor.interrupt("suspend")
                 return await self._executor.drive()
-        except (AgentSDKError, Exception) as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
+        except Exception as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
             self.error = error
             _LOG.warning("run %s stopped: %s", self.run.run_id, error, exc_info=not isinstance(error, AgentSDKError))
             return None

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,15 +13,15 @@ from pydantic import JsonValue
 from agent_sdk.config import LoadedSettings
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.codec import to_json
-from agent_sdk.core.errors import AgentSDKError, PlanRefused, RequestError
+from agent_sdk.core.errors import AgentSDKError, PlanRefused, RequestError, StorageError
 from agent_sdk.core.events import Decision, Fact, PlanAccepted, RunClaimed, RunCreated, RunReleased
 from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.messages import Message, parse_goal, user_message
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.ports import Batch, Claim, Clock, Ids, InboxDraft, Journal, Random, RunFilter, RunRow
-from agent_sdk.core.run import Run
+from agent_sdk.core.run import ENDS, Run
 from agent_sdk.execution import Executor, Parts, load_run, shape_of
-from agent_sdk.observability import Follower, TokenChannel
+from agent_sdk.observability import Follower, HookSink, TokenChannel
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.compose import Models, bind_tools, make_checker, make_planner, require_model
 from agent_sdk.runtime.declaration import AgentDeclaration
@@ -32,9 +33,12 @@ from agent_sdk.tools import ThreadPool
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
+_LOG = logging.getLogger("agent_sdk.runtime")
+
 Builder = Callable[[Run, Claim, object], Executor]
 LEASE_S = 30.0
 GRACE_S = 5.0
+CATCH_UP_RUNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,13 @@ class Runtime:
             stack.push_async_callback(models.close)
             pool = _make_pool(settings)
             stack.callback(pool.close)
-            follower = await stack.enter_async_context(Follower.open(journal, app.sinks, clock=world.clock))
+            sinks = [*app.sinks, *(HookSink(hook) for hook in app.hooks)]
+            follower = await stack.enter_async_context(Follower.open(journal, sinks, clock=world.clock))
             async with asyncio.TaskGroup() as tasks:
                 runtime = cls(app, TenantId(tenant), Holds(journal, world, models, follower, tasks, pool))
                 upkeep = [tasks.create_task(runtime._deliver_mail()), tasks.create_task(runtime._renew_leases())]
+                if sinks:
+                    await runtime._catch_up()
                 try:
                     yield runtime
                 except BaseException as error:  # noqa: BLE001  (raised again outside of the group, which would wrap it)
@@ -262,22 +269,39 @@ class Runtime:
                 Batch(claim.tenant, claim.run_id, claim.epoch, claim.head, facts, "queued", inbox_seen=row.inbox_seen, releases=True)
             )
 
+    async def _catch_up(self) -> None:
+        """Give the sinks what a process that died left behind of the newest runs that have ended."""
+        for row in await self.runs(RunFilter(states=ENDS, limit=CATCH_UP_RUNS)):
+            with self._follower.follow(self.tenant, row.run_id):
+                pass
+
     async def _deliver_mail(self) -> None:
         """Tell each run that this process performs of what came into its inbox."""
         async for _, run_id in self.journal.mail(self._owner):
             if (performance := self._live.get(run_id)) is not None:
-                await performance.take_mail()
+                with _logged(run_id, "could not read its inbox"):
+                    await performance.take_mail()
 
     async def _renew_leases(self) -> None:
         while True:
             await self._world.clock.sleep(LEASE_S / 3)
             for performance in list(self._live.values()):
-                await performance.renew(self.journal, LEASE_S)
+                with _logged(performance.run.run_id, "could not renew its lease"):
+                    await performance.renew(self.journal, LEASE_S)
 
     async def _shut_down(self) -> None:
         async with asyncio.TaskGroup() as leaving:
             for performance in list(self._live.values()):
                 leaving.create_task(performance.suspend(GRACE_S))
+
+
+@contextlib.contextmanager
+def _logged(run_id: RunId, problem: str) -> Generator[None]:
+    """Keep one run's trouble from the others; what it means for the run shows in its next append."""
+    try:
+        yield
+    except StorageError as error:
+        _LOG.warning("run %s %s: %s", run_id, problem, error)
 
 
 def _created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions, now_us: int) -> RunCreated:

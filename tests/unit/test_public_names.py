@@ -2,7 +2,40 @@
 
 import agent_sdk
 
-PUBLIC_NAMES: frozenset[str] = frozenset()
+PUBLIC_NAMES = frozenset(
+    {
+        "TRUSTED",
+        "Agent",
+        "AgentSDKError",
+        "App",
+        "ConfigError",
+        "Fact",
+        "Files",
+        "Label",
+        "LimitError",
+        "Limits",
+        "ModelStep",
+        "NotDone",
+        "OutsideError",
+        "Plan",
+        "RequestError",
+        "RunCancelled",
+        "RunExpired",
+        "RunFailed",
+        "RunFilter",
+        "RunHandle",
+        "RunInfo",
+        "RunSuspended",
+        "RunWaits",
+        "Runtime",
+        "StartOptions",
+        "ToolContext",
+        "ToolError",
+        "ToolStep",
+        "When",
+        "tool",
+    }
+)
 
 
 def promised() -> list[str]:

@@ -1,0 +1,174 @@
+"""The agent's declaration and its short forms."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from pydantic import BaseModel
+
+from agent_sdk import Agent, ConfigError, Plan, RunFailed, RunInfo, ToolContext, ToolStep, tool
+from agent_sdk.core.errors import ModelNotNamed, PlanRefused, RequestError
+from agent_sdk.core.ids import StepId
+from agent_sdk.testing import Call, ScriptedModel
+
+
+@tool(effect="read")
+async def add(a: int, b: int = 5) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@tool(effect="read")
+def double(a: int) -> int:
+    """Double a number, in a thread."""
+    return a * 2
+
+
+class Total(BaseModel):
+    total: int
+
+
+@dataclass
+class Shop:
+    prefix: str
+
+
+@tool(effect="read")
+async def greet(name: str, ctx: ToolContext[Shop]) -> str:
+    """Greet somebody."""
+    return f"{ctx.deps.prefix} {name}"
+
+
+async def test_run_gives_the_answer_as_text() -> None:
+    agent = Agent(name="adder", model=ScriptedModel([Call("add", {"a": 1}), "six"]), tools=[add])
+    assert await agent.run("add one and five") == "six"
+
+
+async def test_run_gives_the_answer_in_the_declared_type() -> None:
+    agent = Agent(name="adder", model=ScriptedModel([Call("double", {"a": 4}), {"total": 8}]), tools=[double], output=Total)
+    assert await agent.run("double four") == Total(total=8)
+
+
+async def test_an_answer_of_the_wrong_type_goes_back_to_the_model_with_the_exact_complaint() -> None:
+    model = ScriptedModel([{"total": "many"}, {"total": 8}])
+    assert await Agent(name="adder", model=model, output=Total).run("double four") == Total(total=8)
+    complaint = model.requests[1].conversation.messages[-1].text
+    assert "$.total" in complaint
+    assert "'many'" in complaint
+
+
+def test_run_sync_works_without_a_loop() -> None:
+    assert Agent(name="a", model=ScriptedModel(["hello"])).run_sync("greet") == "hello"
+
+
+async def test_run_sync_works_inside_a_running_loop() -> None:
+    assert Agent(name="a", model=ScriptedModel(["hello"])).run_sync("greet") == "hello"
+    await asyncio.sleep(0)
+
+
+async def test_run_sync_raises_what_the_run_raises_inside_a_running_loop() -> None:
+    with pytest.raises(RunFailed):
+        Agent(name="a", model=ScriptedModel([])).run_sync("greet")
+
+
+async def test_dependencies_are_made_for_the_run_and_closed_after_it() -> None:
+    seen: list[str] = []
+
+    @asynccontextmanager
+    async def shop(info: RunInfo) -> AsyncGenerator[Shop]:
+        seen.append(f"open {info.agent}")
+        yield Shop("hello")
+        seen.append("closed")
+
+    model = ScriptedModel([Call("greet", {"name": "Ann"}), "done"])
+    await Agent(name="greeter", model=model, tools=[greet], deps=shop).run("greet Ann")
+    assert seen == ["open greeter", "closed"]
+    assert model.requests[1].conversation.messages[-1].parts[0] == _result("hello Ann")
+
+
+async def test_live_dependencies_reach_the_tool_as_they_are() -> None:
+    model = ScriptedModel([Call("greet", {"name": "Ann"}), "done"])
+    await Agent(name="greeter", model=model, tools=[greet], live_deps=Shop("hi")).run("greet Ann")
+    assert model.requests[1].conversation.messages[-1].parts[0] == _result("hi Ann")
+
+
+def _result(output: str) -> object:
+    from agent_sdk.core.messages import ToolResultPart  # noqa: PLC0415  (one use)
+
+    return ToolResultPart(StepId("t1.1"), output)
+
+
+async def test_an_authors_plan_runs_without_a_model() -> None:
+    plan = Plan(
+        steps=(
+            ToolStep(StepId("one"), "add", {"a": 1, "b": 2}),
+            ToolStep(StepId("two"), "double", {"a": {"$ref": "one"}}),
+        ),
+        result={"total": {"$ref": "two"}},
+    )
+    agent = Agent(name="fixed", tools=[add, double], strategy="fixed", plan=plan, output=Total)
+    assert await agent.run("double the sum") == Total(total=6)
+
+
+async def test_an_authors_plan_that_does_not_hold_is_refused_before_anything_exists() -> None:
+    plan = Plan(steps=(ToolStep(StepId("one"), "sub", {}),), result={"$ref": "one"})
+    with pytest.raises(PlanRefused) as refused:
+        await Agent(name="fixed", tools=[add], strategy="fixed", plan=plan).run("subtract")
+    assert [finding.code for finding in refused.value.findings] == ["unknown_tool"]
+
+
+async def test_without_a_model_the_error_says_how_to_name_one() -> None:
+    with pytest.raises(ModelNotNamed) as error:
+        await Agent(name="a").run("anything")
+    assert "--model openai:" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize("goal", ["", " \n"])
+async def test_an_empty_goal_is_refused(goal: str) -> None:
+    with pytest.raises(RequestError, match="empty"):
+        await Agent(name="a", model=ScriptedModel(["x"])).run(goal)
+
+
+async def test_a_goal_of_ten_megabytes_is_refused_with_its_size() -> None:
+    with pytest.raises(RequestError, match="10,485,760 bytes"):
+        await Agent(name="a", model=ScriptedModel(["x"])).run("x" * 10 * 1024 * 1024)
+
+
+def test_an_agent_without_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="needs a name"):
+        Agent()
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two tools named 'add'"):
+        Agent(name="a", tools=[add, add])
+
+
+def test_deps_and_live_deps_together_are_refused() -> None:
+    @asynccontextmanager
+    async def shop(_: RunInfo) -> AsyncGenerator[Shop]:
+        yield Shop("")
+
+    with pytest.raises(ConfigError, match="both deps and live_deps"):
+        Agent(name="a", deps=shop, live_deps=Shop(""))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  (the types refuse it too)
+
+
+def test_a_fixed_strategy_without_a_plan_is_refused() -> None:
+    with pytest.raises(ConfigError, match="go together"):
+        Agent(name="a", strategy="fixed")
+
+
+def test_with_options_changes_what_is_given_and_keeps_the_rest() -> None:
+    agent = Agent(name="a", model="openai:x", tools=[add], output=Total)
+    changed = agent.with_options(model="openai:y")
+    assert (agent.spec.model, changed.spec.model) == ("openai:x", "openai:y")
+    assert changed.spec.tools == agent.spec.tools
+    assert changed.spec.output_schema == agent.spec.output_schema
+
+
+def test_the_declaration_pins_digests_of_tools_instructions_and_output() -> None:
+    first = Agent(name="a", tools=[add], instructions="Be brief.", output=Total).spec.digests()
+    assert set(first) == {"tool:add", "instructions", "output"}
+    assert Agent(name="a", tools=[add], instructions="Be long.", output=Total).spec.digests()["instructions"] != first["instructions"]
