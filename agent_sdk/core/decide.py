@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from agent_sdk.core.errors import JournalNewer
+from agent_sdk.core.errors import JournalNewer, StepLimit
 from agent_sdk.core.events import RunCancelled, RunFailed, StepFailed, StepSkipped, WaitReason
 from agent_sdk.core.graph import Failure, StepState
 from agent_sdk.core.ids import StepId
@@ -74,6 +74,9 @@ def decide(run: Run, in_flight: int) -> Decision:
         return Hold() if in_flight else End(RunCancelled())
     if run.failure is not None:
         return Hold() if in_flight else End(_failed(run.failure, run.failed_step))
+    if len(run.graph.steps) > run.limits.max_steps and not in_flight:
+        message = f"the run would have {len(run.graph.steps):,} steps; at most {run.limits.max_steps:,} are allowed"
+        return End(RunFailed(StepLimit.code, None, message, StepLimit.default_hint))
     if (room := run.limits.max_parallel - in_flight) > 0 or run.graph.doomed:
         perform = _next_steps(run, max(0, room))
         if perform.starts or perform.settled:
@@ -89,10 +92,10 @@ def arguments(run: Run, step: StepState) -> dict[str, JsonValue]:
     """Return the step's arguments with every reference filled in.
 
     Raises:
-        MissingValue: a reference leads to no value.
+        MissingValue: a reference leads to no value, or the step's content was erased.
     """
     if step.spec is None:
-        return {}
+        raise MissingValue(f"the content of step {step.id!r} was erased")
     outputs = run.graph.outputs
     if step.group is not None and step.spec.for_each is not None:
         items = _items(run, Ref.parse(step.spec.for_each))
@@ -120,7 +123,9 @@ def _next_steps(run: Run, room: int) -> Perform:
 
 def _begin(run: Run, state: StepState) -> Start | StepSkipped | StepFailed:
     spec = state.spec
-    if spec is None or state.group is not None or (spec.when is None and spec.for_each is None):
+    if spec is None:
+        return StepFailed(state.id, state.attempt, "content_erased", message="the step's content was erased, so it cannot be performed")
+    if state.group is not None or (spec.when is None and spec.for_each is None):
         return Start(state.id)
     try:
         if spec.when is not None and not _holds(spec.when, walk_path(_source(run, spec.when.ref), Ref.parse(spec.when.ref))):
@@ -132,7 +137,7 @@ def _begin(run: Run, state: StepState) -> Start | StepSkipped | StepFailed:
         return StepFailed(state.id, state.attempt, "reference_missing", message=str(error))
     if len(run.graph.steps) + items > run.limits.max_steps:
         message = f"for_each would unfold into {items} steps; the run may have {run.limits.max_steps}"
-        return StepFailed(state.id, state.attempt, "step_limit", message=message, hint="raise Limits.max_steps, or take a shorter list")
+        return StepFailed(state.id, state.attempt, StepLimit.code, message=message, hint="raise Limits.max_steps, or take a shorter list")
     return Start(state.id, items)
 
 

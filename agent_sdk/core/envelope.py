@@ -8,6 +8,7 @@ from functools import cache
 from typing import cast, get_args
 
 from pydantic import JsonValue, ValidationError
+from pydantic_core import to_json
 
 from agent_sdk.core.codec import dump, load
 from agent_sdk.core.errors import JournalCorrupt
@@ -140,7 +141,7 @@ def _fields(kind: EventClass) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _header(tenant: str, run_id: str, seq: int, epoch: int, kind: str, v: int, at: int, cause: str | None) -> bytes:  # noqa: PLR0913  (an envelope's columns)
-    return "\x1f".join((tenant, run_id, str(seq), str(epoch), kind, str(v), str(at), cause or "")).encode()
+    return to_json((tenant, run_id, seq, epoch, kind, v, at, cause))
 
 
 def _offload(body: bytes) -> tuple[bytes, dict[ArtifactId, bytes]]:

@@ -338,6 +338,9 @@ class UnknownEvent:
     v: int
 
 
+Terminal = RunSucceeded | RunFailed | RunCancelled | RunExpired
+"""What ends a run; nothing comes behind it."""
+
 Event = (
     RunCreated
     | RunClaimed

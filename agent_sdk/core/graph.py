@@ -1,6 +1,6 @@
 """The steps of a run and what hangs on what: each change costs only the steps it touches, and what is ready is kept, not searched for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,11 +67,10 @@ class Graph:
     outputs: dict[StepId, JsonValue] = field(default_factory=dict[StepId, JsonValue])
 
     def add(self, shape: Iterable[StepShape], specs: dict[StepId, Step]) -> None:
-        """Take in a plan's steps; a step that stands here already and has finished stays as it is."""
+        """Take in a plan's steps; a step that stands here already stays as it is."""
         added: list[StepState] = []
         for mark in shape:
-            known = self.steps.get(mark.id)
-            if known is not None and known.status == "finished":
+            if mark.id in self.steps:
                 continue
             state = StepState(mark.id, mark.tool, specs.get(mark.id), mark.on_error, mark.each)
             state.needs = {source for source in mark.needs if not self._is_finished(source)}
@@ -88,14 +87,23 @@ class Graph:
         self.steps[state.id] = state
         self._make_ready(state)
 
-    def drop_unfinished(self) -> None:
-        """Forget every step that has not finished: a revised plan brings their successors."""
-        for identity in [identity for identity, state in self.steps.items() if state.status != "finished"]:
+    def drop_unstarted(self) -> None:
+        """Forget every step that was never started: a revised plan brings their successors.
+
+        A step that was started stays, whatever became of it: its id, and so its idempotency key, is never given to another.
+        """
+        for identity in [identity for identity, state in self.steps.items() if not state.attempt]:
             del self.steps[identity]
         for state in self.steps.values():
             state.dependents.clear()
         self.ready.clear()
         self.doomed.clear()
+
+    def kept(self) -> Iterator[StepState]:
+        """Yield the finished steps that a revised plan may refer to; of a `for_each` that failed, the members that finished."""
+        for state in self.steps.values():
+            if state.status == "finished" and (state.group is None or self.steps[state.group].status != "finished"):
+                yield state
 
     def start(self, state: StepState, *, at: int, items: int | None) -> None:
         self.ready.pop(state.id, None)
@@ -145,6 +153,7 @@ class Graph:
         """Let the step be started again, after a crash or a decision."""
         self.running.pop(state.id, None)
         self.unknown.pop(state.id, None)
+        state.failure = None
         self._make_ready(state)
 
     def _is_finished(self, identity: StepId) -> bool:

@@ -48,7 +48,7 @@ class ToolCallPart:
 
     id: StepId
     tool: str
-    args: dict[str, JsonValue] | None
+    args: dict[str, JsonValue] | None = None
     raw: str | None = None
     problem: str | None = None
     type: Literal["tool_call"] = "tool_call"
@@ -59,7 +59,7 @@ class ToolResultPart:
     """The answer to one call: the tool's output, or what went wrong (`is_error`)."""
 
     id: StepId
-    output: JsonValue
+    output: JsonValue = None
     is_error: bool = False
     type: Literal["tool_result"] = "tool_result"
 

@@ -74,7 +74,7 @@ def walk_path(value: JsonValue, ref: Ref) -> JsonValue:
     for name in ref.path:
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and _is_index(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             raise MissingValue(f"{ref}: there is no {name!r} in {_kind(value)}")
@@ -96,6 +96,10 @@ def fill(value: JsonValue, outputs: Mapping[StepId, JsonValue]) -> JsonValue:
     if isinstance(value, list):
         return [fill(inner, outputs) for inner in value]
     return value
+
+
+def _is_index(name: str) -> bool:
+    return name.isdecimal() and len(name) < 10
 
 
 def _kind(value: JsonValue) -> str:
@@ -173,7 +177,7 @@ class Plan:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     steps: tuple[Step, ...]
-    result: JsonValue
+    result: JsonValue = None
 
     @property
     def digest(self) -> str:

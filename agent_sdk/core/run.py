@@ -32,6 +32,7 @@ from agent_sdk.core.events import (
     StepSkipped,
     StepStarted,
     StepUnknown,
+    Terminal,
     UnknownEvent,
     WaitReason,
 )
@@ -124,6 +125,8 @@ class Run:
         if fact.cause is not None and fact.cause.startswith(INBOX):
             self.inbox_seen = int(fact.cause[len(INBOX) :])
         event, at = fact.event, fact.at
+        if self.unreadable is not None and not isinstance(event, Terminal):
+            return  # what comes behind an event that is not understood may build on it
         match event:
             case StepStarted():
                 self._started(event, at)
@@ -216,7 +219,7 @@ class Run:
         failure = Failure(event.code, event.message, event.hint)
         state = self.graph.steps.get(event.step)
         if state is None:  # the planner's own question failed, and with it the run
-            self.failure, self.failed_step = failure, event.step
+            self._doom(failure, event.step)
             return
         self.graph.fail(state, failure, at=at)
         self._call_settled(state)
@@ -224,11 +227,17 @@ class Run:
             return
         match state.on_error:
             case "fail" | "retry":
-                self.failure, self.failed_step = failure, event.step
+                self._doom(failure, event.step)
             case "repair":
-                self.to_repair.append(state.group or event.step)
+                if (failed := state.group or event.step) not in self.to_repair:
+                    self.to_repair.append(failed)
             case "skip":
                 pass
+
+    def _doom(self, failure: Failure, step: StepId) -> None:
+        """Let the run end with its first failure; what fails after it changes nothing."""
+        if self.failure is None:
+            self.failure, self.failed_step = failure, step
 
     def _decided(self, event: EffectDecided, at: int) -> None:
         state = self.graph.steps[event.step]
@@ -247,20 +256,21 @@ class Run:
 
     def _refused(self, event: CheckRefused, at: int) -> None:
         text = render_findings(event.findings or ())
-        state = self.graph.steps.get(event.step)
-        if state is None:
+        if event.step not in self.calls:
             self.answer_refusals += 1
             self.answer_findings = event.findings or ()
             self.last_reply = None
-            self.conversation.add(user_message(f"The answer does not hold:\n{text}\nAnswer again, with every point mended."))
+            if self.turn:
+                self.conversation.add(user_message(f"The answer does not hold:\n{text}\nAnswer again, with every point mended."))
             return
+        state = self.graph.steps[event.step]
         state.failure = Failure("call_refused", text)
         self.graph.refuse(state, at=at)
         self._call_settled(state)
 
     def _planned(self, event: PlanAccepted | PlanRevised) -> None:
         if isinstance(event, PlanRevised):
-            self.graph.drop_unfinished()
+            self.graph.drop_unstarted()
             self.to_repair.clear()
             self.repairs += 1
         self.drafts.clear()
@@ -295,7 +305,7 @@ class Run:
         self.reason = None
         self.state = "running" if self.graph.steps else "planning"
 
-    def _ended(self, event: RunSucceeded | RunFailed | RunCancelled | RunExpired, at: int) -> None:
+    def _ended(self, event: Terminal, at: int) -> None:
         self.reason, self.ended_at = None, at
         match event:
             case RunSucceeded():

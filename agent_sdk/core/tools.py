@@ -11,7 +11,9 @@ from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import Label
 
 Effect = Literal["read", "idempotent", "verify", "once"]
-"""`read` changes nothing outside; `idempotent` may be repeated with the same key; `verify` can ask whether a key was done; `once` must never be repeated."""
+"""`read` changes nothing outside; `idempotent` may be repeated with the same key; `verify` can ask whether a key was done;
+`once` must never be repeated.
+"""
 
 DepsT_co = TypeVar("DepsT_co", covariant=True)
 
@@ -20,8 +22,9 @@ DepsT_co = TypeVar("DepsT_co", covariant=True)
 class ToolSpec:
     """A tool as models and the checker see it.
 
-    `parameters` and `returns` are JSON Schemas (draft 2020-12); `returns` is the empty schema where anything may come. `timeout_s` None means the agent's limit.
-    `retries` counts further attempts after a retryable failure; a `once` effect has none. `output_label` None means untrusted.
+    `parameters` and `returns` are JSON Schemas (draft 2020-12); `returns` is the empty schema where anything may come. `timeout_s` None
+    means the agent's limit. `retries` counts further attempts after a retryable failure; a `once` effect has none. `output_label` None
+    means untrusted.
     """
 
     name: str
@@ -73,7 +76,8 @@ class ToolContext(Generic[DepsT_co]):
     """What a tool may know of the run that calls it; the model never sees it.
 
     `idempotency_key` is the same for every attempt of the step. `deadline_s` is on the clock of `time.monotonic()`; None means no limit.
-    `log` writes to the operator's log, with the run and the step named. `report(note, fraction)` shows progress to whoever watches (fraction 0 to 1, or None).
+    `log` writes to the operator's log, with the run and the step named. `report(note, fraction)` shows progress to whoever watches
+    (fraction 0 to 1, or None).
     """
 
     tenant: TenantId

@@ -1,6 +1,6 @@
 """Finds all that does not hold in a plan, a call or an answer, before anything acts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -18,6 +18,10 @@ from agent_sdk.planning.answers import AnswerType
 from agent_sdk.planning.order import cycle_in, stuck_behind
 
 TEXT = Schema.of({"type": "string"})
+MAX_NAME_SHOWN = 80
+MAX_NAMES_SHOWN = 20
+MAX_CIRCLE_SHOWN = 20
+MAX_GUESSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +36,17 @@ class PlanChecker:
         """Return every finding, in plan order; a plan over the step limit is not looked at further."""
         if not plan.steps:
             return [Finding("plan_empty", "$.steps", "the plan has no steps", hint="a result that nothing computed would be invented")]
-        limit = self.agent.limits.max_steps
-        if len(plan.steps) > limit:
-            return [
-                Finding(
-                    "too_many_steps",
-                    "$.steps",
-                    f"the plan has {len(plan.steps):,} steps",
-                    expected=f"at most {limit:,}",
-                    hint="use for_each, or fewer steps",
-                )
-            ]
+        left = self.agent.limits.max_steps - sum(1 for state in run.graph.steps.values() if state.attempt)
+        if len(plan.steps) > left:
+            message = f"the plan has {len(plan.steps):,} steps"
+            return [Finding("too_many_steps", "$.steps", message, expected=f"at most {left:,}", hint="use for_each, or fewer steps")]
         return list(_PlanCheck(self, plan, run).findings())
 
     def call(self, call: ToolCallPart) -> Sequence[Finding]:
         """Return what is wrong with one call of a loop; paths start at the arguments."""
         tool = self.tools.get(call.tool)
         if tool is None:
-            return [self.unknown_tool(call.tool, "$")]
+            return [_unknown_tool(call.tool, self.tools, "$", get_close_matches(call.tool, self.tools, n=1))]
         if call.args is None:
             return [
                 Finding(
@@ -65,11 +62,6 @@ class PlanChecker:
     def answer(self, value: JsonValue) -> Sequence[Finding]:
         return self.answers.findings(value)
 
-    def unknown_tool(self, name: str, path: str) -> Finding:
-        near = get_close_matches(name, self.tools, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "the tools are: " + (", ".join(sorted(self.tools)) or "none")
-        return Finding("unknown_tool", path, f"there is no tool {name!r}", hint=hint)
-
 
 class _PlanCheck:
     """One look at one plan."""
@@ -77,7 +69,9 @@ class _PlanCheck:
     def __init__(self, checker: PlanChecker, plan: Plan, run: Run) -> None:
         self._checker = checker
         self._plan = plan
-        self._finished = {state.id: state.tool for state in run.graph.steps.values() if state.status == "finished" and state.group is None}
+        self._finished = {state.id: state for state in run.graph.kept()}
+        self._taken = {state.id for state in run.graph.steps.values() if state.attempt}
+        self._near: dict[str, list[str]] = {}
         self._steps: dict[StepId, Step] = {step.id: step for step in plan.steps}
         self._outputs: dict[StepId, Schema] = {}
 
@@ -99,9 +93,12 @@ class _PlanCheck:
                 )
             if step.id in {ITEM, GOAL}:
                 yield Finding("reserved_id", path, f"{step.id!r} has a meaning of its own in references", hint="choose another id")
-            if step.id in seen or step.id in self._finished:
+            if step.id in seen or step.id in self._taken:
                 yield Finding(
-                    "duplicate_id", path, f"another step has the id {step.id!r}", hint="ids are unique, finished steps' ids included"
+                    "duplicate_id",
+                    path,
+                    f"another step has the id {step.id!r}",
+                    hint="choose a new id; a step that was started keeps its own",
                 )
             seen.add(step.id)
 
@@ -121,7 +118,7 @@ class _PlanCheck:
         if step.for_each is not None:
             yield from self._for_each(step, path)
         if step.when is not None:
-            yield from self._one_ref(step, Ref.parse(step.when.ref), f"{path}.when.ref")
+            yield from self._one_ref(None, Ref.parse(step.when.ref), f"{path}.when.ref")
         for index, source in enumerate(step.after):
             if source not in self._steps and source not in self._finished:
                 yield self._unknown_reference(source, f"{path}.after[{index}]")
@@ -129,7 +126,7 @@ class _PlanCheck:
     def _tool_step(self, step: ToolStep, path: str) -> Iterator[Finding]:
         tool = self._checker.tools.get(step.tool)
         if tool is None:
-            yield self._checker.unknown_tool(step.tool, f"{path}.tool")
+            yield _unknown_tool(step.tool, self._checker.tools, f"{path}.tool", self._nearest(step.tool, self._checker.tools))
             yield from self._refs(step, step.args, f"{path}.args")
             return
         partial = frozenset(name for name, value in step.args.items() if next(refs_in(value), None) is not None)
@@ -156,13 +153,16 @@ class _PlanCheck:
             elif source is not None and (misfit := mismatch(source, target)) is not None:
                 yield _type_finding(ref, misfit, path)
         elif isinstance(value, dict) and next(refs_in(value), None) is not None:
+            fields: dict[str, JsonValue] = {name: {} for name in value}
+            yield from _literal({"type": "object", "properties": fields}, target, path)
             for name, inner in value.items():
                 yield from self._value(step, inner, at_path(target, (name,)) or UNKNOWN, f"{path}.{name}")
         elif isinstance(value, list) and next(refs_in(value), None) is not None:
+            yield from _literal({"type": "array"}, target, path)
             for index, inner in enumerate(value):
                 yield from self._value(step, inner, items_of(target) or UNKNOWN, f"{path}[{index}]")
-        elif (misfit := mismatch(schema_of(value), target)) is not None:
-            yield Finding("wrong_type", f"{path}{misfit.path}", "the value does not fit", expected=misfit.expected, found=misfit.found)
+        else:
+            yield from _literal(schema_of(value).node, target, path)
 
     def _refs(self, step: Step, value: JsonValue, path: str) -> Iterator[Finding]:
         for where, ref in refs_in(value, path):
@@ -178,7 +178,7 @@ class _PlanCheck:
         if ref.step == ITEM:
             if step is None or step.for_each is None:
                 return None, Finding(
-                    "item_outside_for_each", path, "`item` has a meaning only under for_each", hint="add for_each, or name a step"
+                    "item_outside_for_each", path, "`item` has a meaning only in the args of a step with for_each", hint="name a step"
                 )
             whole, _ = self._resolve(None, Ref.parse(step.for_each), path)
             base = items_of(whole) if whole is not None else None
@@ -199,16 +199,23 @@ class _PlanCheck:
 
     def _output(self, identity: StepId) -> Schema:
         if identity not in self._outputs:
-            step = self._steps.get(identity)
-            name = self._finished.get(identity) if step is None else step.tool if isinstance(step, ToolStep) else None
-            tool = self._checker.tools.get(name) if name is not None else None
-            schema = Schema.of(tool.spec.returns) if tool is not None else UNKNOWN
-            if isinstance(step, ModelStep):
-                schema = Schema.of(step.output_schema) if step.output_schema is not None else TEXT
-            if step is not None and step.for_each is not None:
-                schema = Schema({"type": "array", "items": dict(schema.node)}, schema.root)
-            self._outputs[identity] = schema
+            done = self._finished.get(identity)
+            step = self._steps.get(identity, done.spec if done is not None else None)
+            is_member = identity not in self._steps and done is not None and done.group is not None
+            is_list = step is not None and step.for_each is not None and not is_member
+            schema = self._output_of(step)
+            self._outputs[identity] = Schema({"type": "array", "items": dict(schema.node)}, schema.root) if is_list else schema
         return self._outputs[identity]
+
+    def _output_of(self, step: Step | None) -> Schema:
+        match step:
+            case ToolStep():
+                tool = self._checker.tools.get(step.tool)
+                return Schema.of(tool.spec.returns) if tool is not None else UNKNOWN
+            case ModelStep():
+                return Schema.of(step.output_schema) if step.output_schema is not None else TEXT
+            case None:
+                return UNKNOWN
 
     def _for_each(self, step: Step, path: str) -> Iterator[Finding]:
         ref = Ref.parse(step.for_each or "")
@@ -221,19 +228,17 @@ class _PlanCheck:
 
     def _order(self) -> Iterator[Finding]:
         needs = {step.id: [each for each in (*sources_of(step), *step.after) if each in self._steps] for step in self._plan.steps}
-        cycle = cycle_in(needs)
-        if not cycle:
-            return
-        index = next(index for index, step in enumerate(self._plan.steps) if step.id == cycle[0])
-        yield Finding(
-            "cycle", f"$.steps[{index}]", "steps wait for one another: " + " -> ".join((*cycle, cycle[0])), hint="break the circle"
-        )
-        for index, step in enumerate(self._plan.steps):
-            if step.id in stuck_behind(needs, cycle):
-                yield Finding("unreachable_step", f"$.steps[{index}]", f"{step.id!r} can never start: it waits for a circle")
+        places = {step.id: f"$.steps[{index}]" for index, step in enumerate(self._plan.steps)}
+        while cycle := cycle_in(needs):
+            circle = " -> ".join((*cycle, cycle[0])) if len(cycle) < MAX_CIRCLE_SHOWN else f"{cycle[0]} -> {cycle[1]} -> ... -> {cycle[0]}"
+            yield Finding("cycle", places[cycle[0]], f"steps wait for one another: {circle}", hint="break the circle")
+            stuck = stuck_behind(needs, cycle)
+            for step in filter(stuck.__contains__, places):
+                yield Finding("unreachable_step", places[step], f"{step!r} can never start: it waits for a circle")
+            needs = {step: sources for step, sources in needs.items() if step not in stuck and step not in cycle}
 
     def _result(self) -> Iterator[Finding]:
-        if next(refs_in(self._plan.result), None) is None:
+        if all(ref.step == GOAL for _, ref in refs_in(self._plan.result)):
             yield Finding(
                 "result_invented", "$.result", "the result refers to no step", hint='build it from references such as {"$ref": "step_id"}'
             )
@@ -253,9 +258,25 @@ class _PlanCheck:
                 )
 
     def _unknown_reference(self, identity: str, path: str) -> Finding:
-        near = get_close_matches(identity, [*self._steps, *self._finished], n=1)
+        near = self._nearest(identity, [*self._steps, *self._finished])
         hint = f"did you mean {near[0]!r}?" if near else "refer to a step of this plan, `goal`, or `item` under for_each"
-        return Finding("unknown_reference", path, f"there is no step {identity!r}", hint=hint)
+        return Finding("unknown_reference", path, f"there is no step {identity[:MAX_NAME_SHOWN]!r}", hint=hint)
+
+    def _nearest(self, name: str, names: Iterable[str]) -> list[str]:
+        """Return the name that was probably meant; the first few questions are answered, since each costs a look at every name."""
+        if name not in self._near and len(self._near) < MAX_GUESSES:
+            self._near[name] = get_close_matches(name, names, n=1)
+        return self._near.get(name, [])
+
+
+def _literal(node: Mapping[str, JsonValue], target: Schema, path: str) -> Iterator[Finding]:
+    if (misfit := mismatch(Schema.of(node), target)) is not None:
+        yield Finding("wrong_type", f"{path}{misfit.path}", "the value does not fit", expected=misfit.expected, found=misfit.found)
+
+
+def _unknown_tool(name: str, tools: Iterable[str], path: str, near: Sequence[str]) -> Finding:
+    hint = f"did you mean {near[0]!r}?" if near else "the tools are: " + (", ".join(sorted(tools)[:MAX_NAMES_SHOWN]) or "none")
+    return Finding("unknown_tool", path, f"there is no tool {name[:MAX_NAME_SHOWN]!r}", hint=hint)
 
 
 def _type_finding(ref: Ref, misfit: Mismatch, path: str) -> Finding:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent_sdk.core.agent import AgentSpec
-from agent_sdk.core.errors import AnswerError, ContentRefused, RepeatedCall, StepLimit, TurnLimit
+from agent_sdk.core.errors import AnswerError, ContentRefused, RepeatedCall, TurnLimit
 from agent_sdk.core.findings import render_findings
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message
@@ -62,8 +62,6 @@ class LoopPlanner:
         if run.same_turns >= limits.max_repeats:
             calls = ", ".join(tool for tool, _ in run.signature)
             raise RepeatedCall(f"the model asked {run.same_turns + 1} times in a row for the same calls: {calls}")
-        if len(run.graph.steps) >= limits.max_steps:
-            raise StepLimit(f"the run has {len(run.graph.steps)} steps")
 
 
 def refuse_cut_reply(run: Run) -> None:

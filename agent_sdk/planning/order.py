@@ -1,5 +1,6 @@
 """Circles among steps, found with the standard library's topological sorter."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
@@ -20,10 +21,13 @@ def cycle_in(needs: Needs) -> tuple[StepId, ...]:
 
 def stuck_behind(needs: Needs, circle: Sequence[StepId]) -> frozenset[StepId]:
     """Return the steps outside the circle that wait for it, directly or not."""
-    stuck = set(circle)
-    grown = True
-    while grown:
-        more = {step for step, sources in needs.items() if step not in stuck and any(source in stuck for source in sources)}
+    dependents = defaultdict[StepId, list[StepId]](list)
+    for step, sources in needs.items():
+        for source in sources:
+            dependents[source].append(step)
+    stuck, unseen = set(circle), list(circle)
+    while unseen:
+        more = set(dependents[unseen.pop()]) - stuck
         stuck |= more
-        grown = bool(more)
+        unseen.extend(more)
     return frozenset(stuck - set(circle))

@@ -1,13 +1,13 @@
 """A model's text as data: strict JSON, at most inside one code fence, and an exact complaint where it is none."""
 
 import json
-import re
 
 from pydantic import JsonValue
 
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.strict_json import parse_json
 
-_FENCE = re.compile(r"\A\s*```[A-Za-z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.DOTALL)
+FENCE = "```"
 MAX_REPLY_CHARS = 4 * 1024 * 1024
 
 
@@ -17,27 +17,22 @@ def parse_json_reply(text: str) -> tuple[JsonValue, Finding | None]:
         return None, Finding("reply_empty", "$", "the reply is empty", hint="answer with one JSON value")
     if len(text) > MAX_REPLY_CHARS:
         return None, Finding("reply_too_large", "$", f"the reply has {len(text):,} characters", hint=f"stay below {MAX_REPLY_CHARS:,}")
-    fenced = _FENCE.match(text)
-    inside = fenced["inside"] if fenced is not None else text
+    inside = _unfenced(text)
     try:
-        value: JsonValue = json.loads(inside, parse_constant=_refuse, object_pairs_hook=_unique)
+        return parse_json(inside), None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}: {inside[max(0, error.pos - 20) : error.pos + 20]!r}"
         return None, Finding(
             "reply_not_json", "$", f"the reply is not JSON: {error.msg}", hint="answer with JSON alone, without prose", found=where
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return None, Finding("reply_not_json", "$", f"the reply is not JSON: {error}", hint="answer with one plain JSON value")
-    return value, None
 
 
-def _refuse(name: str) -> JsonValue:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
-    return made
+def _unfenced(text: str) -> str:
+    """Return what stands inside a code fence, if the whole text is one."""
+    opening, newline, rest = text.strip().partition("\n")
+    language = opening.removeprefix(FENCE).strip()
+    if newline and opening.startswith(FENCE) and rest.endswith(FENCE) and (language.isalpha() or not language):
+        return rest.removesuffix(FENCE)
+    return text

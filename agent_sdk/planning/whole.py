@@ -11,6 +11,7 @@ from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.codec import adapter
 from agent_sdk.core.errors import AnswerError, PlanError
 from agent_sdk.core.findings import render_findings
+from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, user_message
 from agent_sdk.core.model import ModelRequest
@@ -40,7 +41,7 @@ class WholePlanner:
             plan, findings = parse_plan_reply(run.last_reply.text)
             return Propose(plan, findings)
         if run.revision == 0:
-            return self._ask(run, [user_message(run.goal)], "plan")
+            return self._ask(run, [], "plan")
         if run.to_repair or run.answer_findings:
             return self._repair(run)
         return Answer(result_of(run))
@@ -54,19 +55,16 @@ class WholePlanner:
             )
         if run.answer_refusals > limits.max_answer_repairs:
             raise AnswerError(f"the plan's result does not hold after {run.repairs} repairs:\n{render_findings(run.answer_findings)}")
-        done = [
-            f"- {state.id}: {_output_text(state.tool, self.agent.tools)}"
-            for state in run.graph.steps.values()
-            if state.status == "finished" and state.group is None
-        ]
+        done = [f"- {state.id}: {_output_text(state, self.agent.tools)}" for state in run.graph.kept()]
         text = render_prompt("repair", failures=_failures(run), finished="\n".join(done) or "- none")
-        return self._ask(run, [user_message(run.goal), user_message(text)], "repair")
+        return self._ask(run, [user_message(text)], "repair")
 
-    def _ask(self, run: Run, opening: list[Message], purpose: Literal["plan", "repair"]) -> Ask:
+    def _ask(self, run: Run, task: list[Message], purpose: Literal["plan", "repair"]) -> Ask:
+        """Ask for a plan: behind the goal and what the user said since comes the task, and behind it every plan that was rejected."""
         if len(run.drafts) > self.agent.limits.max_plan_repairs:
             complaint = render_findings(run.drafts[-1].findings)
             raise PlanError(f"the model gave no valid plan in {len(run.drafts)} tries; the last complaint was:\n{complaint}")
-        conversation = Conversation(opening)
+        conversation = Conversation([*run.conversation, *task])
         for draft in run.drafts:
             if draft.reply is not None:
                 conversation.add(draft.reply)
@@ -123,9 +121,10 @@ def _failure(run: Run, identity: StepId) -> str:
     return f"{failure.message or ''} [{failure.code}]" if failure is not None else "failed"
 
 
-def _output_text(tool: str | None, tools: tuple[ToolSpec, ...]) -> str:
-    spec = next((each for each in tools if each.name == tool), None)
-    return f"a result of {tool}, {describe(Schema.of(spec.returns))}" if spec is not None else "a model's text"
+def _output_text(state: StepState, tools: tuple[ToolSpec, ...]) -> str:
+    spec = next((each for each in tools if each.name == state.tool), None)
+    text = f"a result of {state.tool}, {describe(Schema.of(spec.returns))}" if spec is not None else "a model's reply"
+    return f"a list, of which each is {text}" if state.each else text
 
 
 @dataclass(frozen=True, slots=True)

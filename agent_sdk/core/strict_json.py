@@ -1,0 +1,65 @@
+"""JSON as the journal can keep it: no key twice, no NaN or infinity, no lone surrogate, and no deeper than it can be read again."""
+
+import json
+import math
+from collections import Counter
+
+from pydantic import JsonValue
+
+from agent_sdk.core.digest import canonical_json
+
+MAX_DEPTH = 100
+"""The parser of stored events goes 200 levels deep; a value stands some levels down in its event."""
+
+
+def parse_json(text: str) -> JsonValue:
+    """Return the one value that `text` holds.
+
+    Raises:
+        ValueError: it is no JSON, or none that can be kept; a `JSONDecodeError` says where.
+    """
+    try:
+        value: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    require_storable(value)
+    return value
+
+
+def require_storable(value: JsonValue) -> None:
+    """Check a value that did not come from `parse_json`.
+
+    Raises:
+        ValueError: the journal could not keep it.
+    """
+    depth, level = 0, [value]
+    while level := [inner for outer in level if isinstance(outer, (dict, list)) for inner in _inside(outer)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    try:
+        canonical_json(value)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"it holds half a character, {error.object[error.start]!r}, which UTF-8 cannot encode") from None
+
+
+def _inside(value: dict[str, JsonValue] | list[JsonValue]) -> list[JsonValue]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def _refuse(name: str) -> JsonValue:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
+    return made
