@@ -134,8 +134,8 @@ class MemoryJournal:
             return run.keys[item.key]
         if run.state in ENDS:
             raise refusals.run_ended(run_id, run.state)
-        number = len(run.inbox) + 1
-        run.inbox.append(InboxItem(number, item.kind, item.body, item.by, self._clock.now_us()))
+        number, run.updated_at = len(run.inbox) + 1, self._clock.now_us()
+        run.inbox.append(InboxItem(number, item.kind, item.body, item.by, run.updated_at))
         if item.key is not None:
             run.keys[item.key] = number
         self._unread[tenant, run_id] = None

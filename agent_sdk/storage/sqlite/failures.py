@@ -41,5 +41,10 @@ def read_only(path: Path) -> StorageReadOnly:
     )
 
 
+def closed(path: Path) -> StorageError:
+    """Say that the journal takes nothing more in this process."""
+    return StorageError(f"the journal {path} is closed", hint="open it again")
+
+
 def _may_write(directory: Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)

@@ -25,7 +25,8 @@ POLL_S = 0.05
 class SqliteJournal:
     """One writer thread commits in groups, two threads read; it belongs to the event loop that opened it.
 
-    An append whose caller is cancelled may be written all the same: read the run before going on with it.
+    What a batch holds must not change before its append returns. An append whose caller is cancelled may be written all the same: read the
+    run before going on with it.
     Child processes are spawned or exec'd, never forked: a forked child would keep the file's locks.
     """
 

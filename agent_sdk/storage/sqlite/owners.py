@@ -14,8 +14,8 @@ from urllib.parse import quote
 from agent_sdk.core.ids import OwnerId
 
 _SUFFIX = ".lock"
-_TRIES = 50
-_RETRY_S = 0.01
+_TRIES = 20
+_RETRY_S = 0.005
 
 
 class Owners:
@@ -23,20 +23,18 @@ class Owners:
 
     def __init__(self, database: Path) -> None:
         self._directory = database.with_name(database.name + ".owners")
-        self._held: dict[OwnerId, int] = {}
+        self._held: dict[OwnerId, int | None] = {}
 
     def holds(self, owner: OwnerId) -> bool:
+        """Say whether `hold` was called: then the owner lives here, with its lock or without."""
         return owner in self._held
 
     def hold(self, owner: OwnerId) -> None:
         """Lock the owner's file until `close`. Where that cannot be had, the lease alone says how long the owner lives."""
-        try:
+        self._held[owner] = None
+        with suppress(OSError):
             self._directory.mkdir(mode=0o700, exist_ok=True)
-            descriptor = _open_locked(self._file(owner))
-        except OSError:
-            return
-        if descriptor is not None:
-            self._held[owner] = descriptor
+            self._held[owner] = _open_locked(self._file(owner))
 
     def is_dead(self, owner: OwnerId) -> bool:
         """Say whether the owner's process has ended for certain; False where that cannot be known."""
@@ -65,7 +63,8 @@ class Owners:
         """Let go of all locks, so that runs still held may be taken over at once."""
         while self._held:
             _, descriptor = self._held.popitem()
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _file(self, owner: OwnerId) -> Path:
         return self._directory / (quote(owner, safe="") + _SUFFIX)

@@ -8,9 +8,8 @@ from pathlib import Path
 from threading import local
 from typing import TypeVar
 
-from agent_sdk.core.errors import StorageError
 from agent_sdk.storage.sqlite.connect import connect_reader
-from agent_sdk.storage.sqlite.failures import storage_error
+from agent_sdk.storage.sqlite.failures import closed, storage_error
 from agent_sdk.storage.sqlite.reads import Reads
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ class Readers:
 
     async def do(self, query: Callable[[Reads], T]) -> T:
         if self._is_closed:
-            raise StorageError(f"the journal {self._path} is closed")
+            raise closed(self._path)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._perform, query)
 
     async def close(self) -> None:

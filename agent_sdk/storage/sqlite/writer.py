@@ -11,9 +11,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from agent_sdk.core.errors import StorageError
 from agent_sdk.storage.follow import Bells
-from agent_sdk.storage.sqlite.failures import storage_error
+from agent_sdk.storage.sqlite.failures import closed, storage_error
 from agent_sdk.storage.sqlite.writes import Writes
 
 T = TypeVar("T")
@@ -65,7 +64,7 @@ class Writer:
     async def do(self, work: Callable[[Writes], T], *rings: Hashable) -> T:
         """Make a change, durable on return. Where the caller is cancelled, the change may be made all the same."""
         if self._is_closing:
-            raise StorageError(f"the journal {self._path} is closed")
+            raise closed(self._path)
         done: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Job(work, done, rings))
         return await done
@@ -92,7 +91,7 @@ class Writer:
         finally:
             with suppress(sqlite3.Error):
                 writes.close()
-            self._tell(_succeed, self._closed)
+            self._tell(self._ended)
 
     def _serve(self, writes: Writes) -> None:
         version, looked_at = _data_version(writes.db), time.monotonic()
@@ -143,6 +142,14 @@ class Writer:
             else:
                 _fail(job.done, self._translated(job.error))
 
+    def _ended(self) -> None:
+        """Leave nobody waiting: no more jobs come in, since they come in on this loop too."""
+        self._is_closing = True
+        while not self._queue.empty():
+            if (job := self._queue.get()) is not None:
+                _fail(job.done, closed(self._path))
+        _succeed(self._closed)
+
     def _translated(self, error: Exception) -> Exception:
         if not isinstance(error, sqlite3.Error):
             return error
@@ -182,6 +189,9 @@ def _fail(future: "asyncio.Future[T]", error: Exception) -> None:
 
 
 def _data_version(db: sqlite3.Connection) -> int:
-    """Return a number that changes when another connection commits, and not when this one does."""
-    version: int = db.execute("PRAGMA data_version").fetchone()[0]
+    """Return a number that changes when another connection commits, and not when this one does; -1 where the file cannot be read."""
+    try:
+        version: int = db.execute("PRAGMA data_version").fetchone()[0]
+    except sqlite3.Error:
+        return -1
     return version

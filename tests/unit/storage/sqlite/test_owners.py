@@ -62,8 +62,14 @@ def test_where_no_lock_can_be_had_the_lease_alone_counts(owners: Owners, databas
     Path(f"{database}.owners").write_text("no directory")
     owners.hold(ALICE)
     owners.clean([])
-    assert not owners.holds(ALICE)
     assert not owners.is_dead(ALICE)
+    assert not Owners(database).is_dead(ALICE)
+
+
+def test_an_owner_whose_name_is_held_elsewhere_lives_on_its_lease(owners: Owners, others: Owners) -> None:
+    owners.hold(ALICE)
+    others.hold(ALICE)
+    assert not others.is_dead(ALICE)
 
 
 def test_files_of_the_dead_go_unless_their_runs_are_still_theirs(owners: Owners, others: Owners, database: Path) -> None:
