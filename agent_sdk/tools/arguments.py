@@ -37,7 +37,7 @@ class Arguments:
             ArgumentsInvalid: with a finding for each thing that does not fit.
         """
         try:
-            parsed: dict[str, object] = self._validate(to_json(args, inf_nan_mode="constants"), strict=True)
+            parsed: dict[str, object] = self._validate(to_json(dict(args), inf_nan_mode="constants"), strict=True)
         except Exception:  # noqa: BLE001  (`findings` does the same again, and tells the errors apart)
             findings = self.findings(args)
             raise ArgumentsInvalid(

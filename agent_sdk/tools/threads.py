@@ -17,7 +17,7 @@ _State = Literal["waiting", "running", "left", "done"]
 
 
 class NoThreadFree(NotDone):
-    """So many calls hang in their threads that none is left for another; the function was not called."""
+    """So many calls hang in their threads that none is left for another, or the pool is closed; the function was not called."""
 
     code = "tool_no_thread"
     default_hint: ClassVar[str | None] = "give the hanging tool's own input and output a time limit, make it async, or raise max_abandoned"
@@ -83,8 +83,7 @@ class ThreadPool:
         `SystemExit` comes back as it is; what an event loop takes otherwise (`KeyboardInterrupt`, `StopIteration`) as a `ToolError`.
 
         Raises:
-            NoThreadFree: every thread hangs in a call that nobody waits for.
-            RequestError: the pool is closed.
+            NoThreadFree: every thread hangs in a call that nobody waits for, or the pool is closed.
         """
         loop = asyncio.get_running_loop()
         job = _Job(function, copy_context(), loop, loop.create_future())
@@ -106,7 +105,7 @@ class ThreadPool:
     def _submit(self, job: _Job) -> None:
         with self._lock:
             if self._closed:
-                raise RequestError("the thread pool is closed", hint="a runtime that was closed calls no more tools: open another")
+                raise NoThreadFree("the thread pool is closed", hint="a runtime that was closed calls no more tools: open another")
             self._free -= 1
             self._grow()
             if self._threads == self._abandoned:
@@ -148,6 +147,8 @@ class ThreadPool:
         self._queue.put(None)
 
     def _exhausted(self) -> NoThreadFree:
+        if self._abandoned == 0:
+            return NoThreadFree("the system starts no more threads", hint="raise its limit of threads, or lower the load")
         return NoThreadFree(f"no thread is free: {self._abandoned} tool calls were given up and still run")
 
     def _work(self) -> None:

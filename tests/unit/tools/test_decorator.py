@@ -158,3 +158,13 @@ def test_a_bound_method_can_be_made_a_tool_later() -> None:
     declared = tool(effect="read")(Plain().find)
     assert declared("tea") == "plain:tea"
     assert names(declared) == ["name"]
+
+
+def test_a_class_method_that_is_bound_too_late_says_how_to_write_it() -> None:
+    def label(cls, name: str) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]  (as in a class body)
+        return name
+
+    late: Any = label  # pyright: ignore[reportUnknownVariableType]  (the same)
+    with pytest.raises(ToolDeclarationError) as caught:
+        tool(late)
+    assert caught.value.hint == "write @tool above @classmethod"

@@ -180,6 +180,14 @@ def test_a_root_that_is_a_link_itself_is_taken(root: Path, by_descriptor: bool) 
     assert Files(root.parent / "alias", by_descriptor=by_descriptor).read_file("docs/deep/c.txt").text == "two"
 
 
+def test_a_directory_that_may_not_be_entered_is_passed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Directory, name: str) -> Directory:
+        raise ToolError("no")
+
+    monkeypatch.setattr(Directory, "enter", refuse)
+    assert Files(root).list_files().paths == ["a.txt"]
+
+
 class Racing(Directory):
     """A directory that saw a plain file or directory before somebody put something else there."""
 

@@ -231,24 +231,36 @@ async def test_a_closed_pool_ends_its_threads_and_takes_no_calls() -> None:
     pool.close()
     pool.close()
     await until(lambda: pool.threads == 0)
-    with pytest.raises(RequestError, match="closed"):
+    with pytest.raises(NoThreadFree, match="closed"):
         await pool.run(int)
 
 
 def test_a_result_for_a_loop_that_has_closed_is_dropped() -> None:
     pool = ThreadPool(1)
     gate = Gate()
+    call = pool.run(gate)
 
     async def begin() -> None:
-        task = asyncio.get_running_loop().create_task(pool.run(gate))
+        call.send(None)
         await until(gate.begun.is_set)
-        task.cancel()
 
     asyncio.run(begin())
     gate.open.set()
-    assert gate.ended.wait(LIMIT_S)
     assert asyncio.run(pool.run(lambda: 1)) == 1
+    call.close()
+    assert (pool.threads, pool.abandoned) == (1, 0)
     pool.close()
+
+
+async def test_calls_are_refused_when_the_system_starts_no_threads(pool: ThreadPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(NoThreadFree, match="starts no more threads"):
+        await pool.run(int)
+    monkeypatch.undo()
+    assert await pool.run(int) == 0
 
 
 def test_one_pool_serves_several_loops() -> None:

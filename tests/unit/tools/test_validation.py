@@ -1,7 +1,7 @@
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agent_sdk.core.findings import Finding
 from agent_sdk.tools.validation import MAX_FINDINGS, findings_of, json_path, render_value
@@ -55,6 +55,13 @@ def test_members_of_a_union_speak_of_one_place_together() -> None:
     ]
 
 
+def test_what_two_members_of_a_union_both_say_is_said_once() -> None:
+    class Cow(BaseModel):
+        lives: int
+
+    assert found(Cat | Cow, {}) == [Finding("bad", "$.lives", "it is missing", expected="a value", found="nothing")]
+
+
 def test_names_of_union_members_are_no_steps() -> None:
     findings = found(list[Cat | Dog], [Cat(lives=9), {"tricks": ["x"]}])
     assert [(each.path, each.found) for each in findings] == [
@@ -62,6 +69,22 @@ def test_names_of_union_members_are_no_steps() -> None:
         ("$[1].bark", "nothing"),
         ("$[1].tricks[0]", '"x"'),
     ]
+
+
+def test_what_a_validator_says_is_kept() -> None:
+    def even(value: int) -> int:
+        if value % 2:
+            raise ValueError("it is odd")
+        return value
+
+    assert found(Annotated[int, AfterValidator(even)], 3) == [Finding("bad", "$", "it is odd", found="3")]
+
+
+def test_a_name_that_is_too_much_is_told() -> None:
+    class Closed(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    assert found(list[Closed], [{"x": 1}]) == [Finding("bad", "$[0].x", "nothing of this name is known here", found="1")]
 
 
 def test_many_findings_are_counted_not_listed() -> None:
