@@ -1,0 +1,122 @@
+"""What a command needs before it can begin: the settings, loaded once, and the app and agent that they or its options name."""
+
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import JsonValue
+
+from agent_sdk.cli.recall import Recall
+from agent_sdk.config import LoadedSettings, Settings, load_settings, read_environ
+from agent_sdk.core.errors import ConfigError, RequestError
+from agent_sdk.observability import configure_logging
+from agent_sdk.runtime import AgentDeclaration, App, Runtime, load_app
+
+AnyAgent = AgentDeclaration[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The options that stand before the command."""
+
+    debug: bool = False
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command's options say of the settings; None leaves it to the other sources."""
+
+    app: str | None = None
+    journal: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+
+    def overrides(self) -> Mapping[str, JsonValue]:
+        named = {"app": self.app, "journal": self.journal, "model": self.model, "openai.base_url": self.base_url}
+        return {key: value for key, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The settings that hold for a command, and how a later command finds the same."""
+
+    loaded: LoadedSettings
+    given: Given
+    config: Path | None
+    is_logging: bool
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+    @property
+    def recall(self) -> Recall:
+        return Recall(self.config, self.given.app, self.given.journal, self.given.base_url)
+
+    def app(self) -> App:
+        """Import the app, from the current directory first, as `python -m` would.
+
+        Raises:
+            ConfigError: none is named, or it cannot be loaded.
+        """
+        reference = self.settings.app
+        if reference is None:
+            raise ConfigError(
+                "no app is named", hint="name the module and the App or Agent in it: --app my_agents:app, or the setting `app`"
+            )
+        if (here := str(self.loaded.cwd)) not in sys.path:
+            sys.path.insert(0, here)
+        try:
+            return load_app(reference)
+        except SystemExit as error:
+            raise ConfigError(
+                f"{reference!r} ends the process on import: SystemExit({error.code!r})",
+                hint="guard its entry with `if __name__ == '__main__':`",
+            ) from error
+
+    def agent(self, app: App, name: str | None) -> AnyAgent:
+        """Return the agent of that name, or the only one; with the model that was named for it.
+
+        Raises:
+            RequestError: there is no such agent, or several and no name.
+        """
+        if name is None and len(app.agents) != 1:
+            names = ", ".join(agent.name for agent in app.agents)
+            raise RequestError(
+                f"the app has {len(app.agents)} agents", hint=f"choose one with --agent: {names}" if names else "App(agents=[...])"
+            )
+        agent = app.agents[0] if name is None else app.agent(name)
+        if self.given.model is not None or agent.model is None:
+            return agent.with_options(model=self.settings.model) if self.settings.model is not None else agent
+        return agent
+
+    @asynccontextmanager
+    async def runtime(self, app: App | None = None) -> AsyncGenerator[Runtime]:
+        """Open the journal; without an app, for commands that look or ask and perform nothing."""
+        settings = self.settings
+        async with Runtime.open(
+            settings.journal, app=app if app is not None else App([]), tenant=settings.tenant, settings=self.loaded
+        ) as runtime:
+            yield runtime
+
+
+def open_settings(ctx: typer.Context, given: Given | None = None) -> Opened:
+    """Load the settings and set up the logs: on stderr, with --debug or where the settings speak of logging, else not at all.
+
+    Raises:
+        SettingsInvalid: with all that is wrong.
+    """
+    options = ctx.find_object(Globals) or Globals()
+    given = given if given is not None else Given()
+    loaded = load_settings(overrides=given.overrides(), config_file=options.config, environ=read_environ(), cwd=Path.cwd())
+    logging = loaded.settings.logging
+    is_asked_for = any(origin.kind != "default" for key, origin in loaded.origins.items() if key.startswith("logging."))
+    is_logging = options.debug or is_asked_for
+    level = "DEBUG" if options.debug else logging.level if is_asked_for else "CRITICAL"
+    configure_logging(level, logging.format, sys.stderr)
+    return Opened(loaded, given, options.config, is_logging)

@@ -1,0 +1,37 @@
+"""The commands that go on with a run, as somebody would type them in the same directory."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_sdk.core.ids import RunId, StepId
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What this command line named and the next one must name too; None where the settings say it."""
+
+    config: Path | None = None
+    app: str | None = None
+    journal: str | None = None
+    base_url: str | None = None
+
+    def resume(self, run_id: RunId) -> str:
+        return self._command("resume", run_id, performs=True)
+
+    def show(self, run_id: RunId) -> str:
+        return self._command("show", run_id)
+
+    def decide(self, run_id: RunId, step: StepId) -> str:
+        return self._command("decide", run_id, step, "done|retry|skip|fail")
+
+    def _command(self, name: str, *names: str, performs: bool = False) -> str:
+        words = ["agent-sdk", *_option("--config", self.config), "runs", name]
+        words += [word if "|" in word else shlex.quote(word) for word in names]
+        if performs:
+            words += [*_option("--app", self.app), *_option("--base-url", self.base_url)]
+        return " ".join([*words, *_option("--journal", self.journal)])
+
+
+def _option(name: str, value: object) -> list[str]:
+    return [] if value is None else [name, shlex.quote(str(value))]

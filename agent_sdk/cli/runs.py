@@ -1,0 +1,294 @@
+"""`agent-sdk runs`: look at runs in the journal, and go on with them."""
+
+import asyncio
+import json as json_lib
+import time
+from datetime import datetime
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic import JsonValue
+
+from agent_sdk.cli.errors import ExitCode
+from agent_sdk.cli.opening import Given, Opened, open_settings
+from agent_sdk.cli.options import AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption, RunIdArgument
+from agent_sdk.cli.perform import Begun, Followed, Show, errors_as_json, perform, report
+from agent_sdk.cli.report import next_lines, problem_of, render_answer, rows_of, run_record, summary_lines, to_json_text
+from agent_sdk.cli.steps import step_grid
+from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell, verbatim
+from agent_sdk.core.agent import Limits
+from agent_sdk.core.errors import NotFound, RequestError
+from agent_sdk.core.events import Decision, Fact
+from agent_sdk.core.ids import RunId, StepId
+from agent_sdk.core.ports import RunFilter, RunRow
+from agent_sdk.core.run import Run, RunState
+from agent_sdk.observability import record_of, redact_json, render_fact
+from agent_sdk.runtime import RunHandle, Runtime
+from agent_sdk.runtime.cancel import cancel_run
+
+CANCEL_WAIT_S = 5.0
+POLL_S = 0.1
+PAGE = 500
+"""How many of the newest runs are looked at for a part of an id."""
+ID_LENGTH = len("run_") + 24
+
+runs = typer.Typer(help="Look at runs in the journal, and go on with them.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@runs.command("list")
+def list_runs(
+    ctx: typer.Context,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="Only runs in this state; may be given several times.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only runs of this agent.")] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="RUN", help="Go on behind this run.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many.")] = 50,
+    json: JsonOption = False,
+    journal: JournalOption = None,
+) -> None:
+    """List runs, newest first."""
+    which = RunFilter(_states(state or []), agent, RunId(before) if before is not None else None, limit)
+    opened = open_settings(ctx, Given(journal=journal))
+
+    async def rows() -> list[RunRow]:
+        async with opened.runtime() as runtime:
+            return await runtime.runs(which)
+
+    found = asyncio.run(rows())
+    if json:
+        emit(to_json_text({"v": 1, "runs": [_row_record(row) for row in found]}))
+    elif found:
+        emit_grid(Grid(("run", "agent", "state", "events", "created", "changed"), [_row_cells(row) for row in found]))
+    else:
+        tell(f"no runs in {safe(opened.settings.journal)}")
+
+
+@runs.command()
+def show(ctx: typer.Context, run: RunIdArgument, json: JsonOption = False, journal: JournalOption = None) -> None:
+    """Show a run again: goal, steps, answer, usage."""
+    opened = open_settings(ctx, Given(journal=journal))
+
+    async def followed() -> Followed:
+        async with opened.runtime() as runtime:
+            return await _fold(await _handle(runtime, run))
+
+    with errors_as_json(json):
+        found = asyncio.run(followed())
+    _show(found, opened, json=json)
+
+
+@runs.command()
+def events(
+    ctx: typer.Context,
+    run: RunIdArgument,
+    after: Annotated[int, typer.Option("--after", min=0, metavar="NUMBER", help="Only events behind this number.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come, until the run ends.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    journal: JournalOption = None,
+) -> None:
+    """Print a run's events, one a line; secrets are masked."""
+    opened = open_settings(ctx, Given(journal=journal))
+
+    async def print_all() -> None:
+        async with opened.runtime() as runtime:
+            handle = await _handle(runtime, run)
+            async for fact in handle.watch(after=after) if follow else handle.facts(after=after):
+                emit(_event_line(handle, fact, json=json))
+
+    asyncio.run(print_all())
+
+
+@runs.command()
+def resume(
+    ctx: typer.Context,
+    run: RunIdArgument,
+    app: AppOption = None,
+    base_url: BaseUrlOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    journal: JournalOption = None,
+) -> None:
+    """Go on with a run that was suspended, crashed or waits; no finished step runs again."""
+    with errors_as_json(json):
+        opened = open_settings(ctx, Given(app=app, journal=journal, base_url=base_url))
+        known = opened.app()
+
+        async def begin(runtime: Runtime) -> Begun:
+            handle = await _handle(runtime, run)
+            before = await handle.state()
+            return Begun(await runtime.resume(handle.run_id), before.head)
+
+        shown = Show(json, quiet)
+        performed = perform(opened, known, begin, shown)
+    raise typer.Exit(report(performed, opened.recall, shown))
+
+
+@runs.command()
+def cancel(
+    ctx: typer.Context,
+    run: RunIdArgument,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why; kept in the journal.")] = None,
+    journal: JournalOption = None,
+) -> None:
+    """End a run, whoever performs it."""
+    opened = open_settings(ctx, Given(journal=journal))
+
+    async def cancelled() -> Run:
+        async with opened.runtime() as runtime:
+            handle = await cancel_run(runtime, (await _handle(runtime, run)).run_id, note=note)
+            return await _ended(handle)
+
+    found = asyncio.run(cancelled())
+    if not found.is_ended:
+        tell(f"run {found.run_id} is asked to end, and still {found.state}; look again: {opened.recall.show(found.run_id)}")
+        raise typer.Exit(ExitCode.WAITS)
+    tell(f"run {found.run_id}: {found.state}")
+
+
+@runs.command()
+def decide(
+    ctx: typer.Context,
+    run: RunIdArgument,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="A step whose effect has an unknown outcome.")],
+    decision: Annotated[str, typer.Argument(metavar="done|retry|skip|fail", help="What became of it, or shall become.")],
+    output: Annotated[str | None, typer.Option("--output", metavar="JSON", help="With done: what the step returned.")] = None,
+    journal: JournalOption = None,
+) -> None:
+    """Say what became of an effect whose outcome nobody knows."""
+    chosen, value = _decision(decision), _output(decision, output)
+    opened = open_settings(ctx, Given(journal=journal))
+
+    async def decided() -> Run:
+        async with opened.runtime() as runtime:
+            handle = await _handle(runtime, run)
+            found = await handle.state()
+            _require_unknown(found, step)
+            await runtime.decide(handle.run_id, StepId(step), chosen, output=value)
+            return found
+
+    found = asyncio.run(decided())
+    tell(f"decided: {safe(step)} {chosen}; go on with the run: {opened.recall.resume(found.run_id)}")
+
+
+async def _handle(runtime: Runtime, name: str) -> RunHandle[Any]:
+    """Return the run of that id, or the only recent one whose id has `name` in it.
+
+    Raises:
+        NotFound: no such run. RequestError: several.
+    """
+    if name.startswith("run_") and len(name) == ID_LENGTH:
+        return runtime.attach(RunId(name))
+    found = [row.run_id for row in await runtime.runs(RunFilter(limit=PAGE)) if name in row.run_id]
+    if len(found) > 1 and name not in found:
+        raise RequestError(f"{len(found)} runs have {name!r} in their ids", hint=f"give more of it, such as {found[0]}")
+    if not found:
+        raise NotFound(f"there is no run {name}", hint="list the runs with `agent-sdk runs list`")
+    return runtime.attach(RunId(name) if name in found else found[0])
+
+
+async def _fold(handle: RunHandle[Any]) -> Followed:
+    followed = Followed(Run(handle.tenant, handle.run_id, Limits()))
+    async for fact in handle.facts():
+        followed.run.apply(fact)
+        followed.at = fact.at
+    return followed
+
+
+async def _ended(handle: RunHandle[Any]) -> Run:
+    """Return the run when it has ended, or as it is after a few seconds."""
+    until = time.monotonic() + CANCEL_WAIT_S
+    while True:
+        run = await handle.state()
+        if run.is_ended or time.monotonic() > until:
+            return run
+        await asyncio.sleep(POLL_S)
+
+
+def _show(followed: Followed, opened: Opened, *, json: bool) -> None:
+    run, recall = followed.run, opened.recall
+    if json:
+        emit(to_json_text(run_record(run, resume=None if run.is_ended else recall.resume(run.run_id))))
+        return
+    created = run.created
+    if created is not None:
+        emit(f"{run.run_id}  {safe(created.agent)} {safe(created.agent_version)}  {safe(created.model or 'no model')}")
+        emit(f"goal: {safe(created.goal or '(erased)')}" + (f"  tags: {', '.join(map(safe, created.tags))}" if created.tags else ""))
+    rows = rows_of(run, at=followed.at)
+    if rows:
+        emit_grid(step_grid(rows))
+    if run.state == "succeeded":
+        emit("")
+        emit(verbatim(render_answer(run.answer)))
+        emit("")
+    for line in summary_lines(run, rows, at=followed.at):
+        emit(line)
+    if (problem := problem_of(run)) is not None:
+        emit(problem)
+    if not run.is_ended:
+        for line in next_lines(run, recall):
+            emit(line)
+
+
+def _event_line(handle: RunHandle[Any], fact: Fact, *, json: bool) -> str:
+    if not json:
+        return render_fact(handle.run_id, fact)
+    return json_lib.dumps(redact_json(record_of(handle.tenant, handle.run_id, fact)), ensure_ascii=False, separators=(",", ":"))
+
+
+def _states(names: list[str]) -> frozenset[RunState]:
+    known: dict[str, RunState] = {state: state for state in get_args(RunState)}
+    for name in names:
+        if name not in known:
+            raise RequestError(f"there is no state {name!r}", hint=f"the states are: {', '.join(known)}")
+    return frozenset(known[name] for name in names)
+
+
+def _row_cells(row: RunRow) -> tuple[str, ...]:
+    state = f"{row.state}: {row.reason}" if row.reason is not None else row.state
+    return (row.run_id, safe(row.agent), state, str(row.head), _local_time(row.created_at), _local_time(row.updated_at))
+
+
+def _row_record(row: RunRow) -> JsonValue:
+    return {
+        "run_id": row.run_id,
+        "agent": row.agent,
+        "state": row.state,
+        "reason": row.reason,
+        "events": row.head,
+        "owner": row.owner,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _local_time(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _decision(name: str) -> Decision:
+    known: dict[str, Decision] = {decision: decision for decision in get_args(Decision)}
+    if name not in known:
+        raise RequestError(f"{name!r} is no decision", hint=f"it is one of {', '.join(known)}")
+    return known[name]
+
+
+def _output(decision: str, text: str | None) -> JsonValue:
+    if text is None:
+        return None
+    if decision != "done":
+        raise RequestError("--output is what the step returned, so it goes with done alone", hint="leave it out")
+    try:
+        value: JsonValue = json_lib.loads(text)
+    except ValueError as error:
+        raise RequestError(f"--output is no JSON: {error}", hint="quote text twice: --output '\"sent\"'") from error
+    return value
+
+
+def _require_unknown(run: Run, step: str) -> None:
+    if StepId(step) not in run.graph.unknown:
+        names = ", ".join(run.graph.unknown)
+        raise RequestError(
+            f"step {step!r} of run {run.run_id} has no unknown effect",
+            hint=f"undecided are: {names}" if names else "nothing is undecided in this run",
+        )
