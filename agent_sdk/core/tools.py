@@ -71,7 +71,7 @@ class NoLog:
     info = warning = error = debug
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: with them, `ToolContext[X](...)` raises TypeError on Python 3.11
 class ToolContext(Generic[DepsT_co]):
     """What a tool may know of the run that calls it; the model never sees it.
 
