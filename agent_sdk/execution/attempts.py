@@ -1,44 +1,53 @@
 """Settles one started step: attempt after attempt, each journaled, until it finished, failed or its outcome is unknown."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from agent_sdk.core.digest import digest_of
-from agent_sdk.core.errors import AgentSDKError
-from agent_sdk.core.events import CallMark, ModelCalled, Purpose, StepFailed, StepFinished, StepRetried, StepStarted, StepUnknown
+from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid
+from agent_sdk.core.events import (
+    CallMark,
+    EffectDecided,
+    ModelCalled,
+    Purpose,
+    StepFailed,
+    StepFinished,
+    StepRetried,
+    StepStarted,
+    StepUnknown,
+)
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.labels import TRUSTED, Label, join_all
 from agent_sdk.core.messages import user_message
 from agent_sdk.core.model import ModelReply, ModelRequest
 from agent_sdk.core.plan import ModelStep, refs_in, sources_of
-from agent_sdk.core.ports import Clock, Random
 from agent_sdk.core.run import Run
 from agent_sdk.execution.backoff import delay_before
+from agent_sdk.execution.flights import Flights, StopKind
 from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, failed
+from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
 from agent_sdk.execution.sequencer import Sequencer
 
-StopKind = Literal["cancel", "suspend", "expire"]
-ON_ERROR_RETRIES = 2
+FURTHER_ATTEMPTS = 2
+"""How often a step is tried again under `on_error: retry`, and a model told that its reply does not hold."""
 _STOP_CODES: Mapping[StopKind, str] = {"cancel": "cancelled", "suspend": "suspended", "expire": "expired"}
 
 
 @dataclass(slots=True)
 class Attempts:
-    """Performs started steps of one run, side by side. `stop` says whether, and how, the run was asked to stop."""
+    """Performs started steps of one run, side by side."""
 
     run: Run
+    parts: Parts
     performer: Performer
     sequencer: Sequencer
-    clock: Clock
-    random: Random
-    stop: Callable[[], StopKind | None]
+    flights: Flights
 
     def begin(self, state: StepState, args: Args) -> None:
         """Journal that the step starts its next attempt."""
-        tool = self.performer.tools.get(state.tool or "")
+        tool = self.parts.tools.get(state.tool or "")
         effect = tool.spec.effect if tool is not None else "read"
         key = None if effect == "read" else state.key or f"{self.run.run_id}/{state.id}"
         digest, refs = state.args_digest, None
@@ -49,9 +58,12 @@ class Attempts:
 
     async def settle(self, state: StepState, args: Args) -> None:
         """Perform the started step until its end is posted; under `suspend`, one that may be repeated stays as started."""
-        question = self._question(state, args)
+        if self.flights.was_cancelled(state.id):
+            self.stopped_before(state)
+            return
+        question = self.performer.question(state, state.spec, args) if isinstance(state.spec, ModelStep) else None
         while True:
-            began_at = self.clock.monotonic()
+            began_at = self.parts.clock.monotonic()
             outcome = await self._attempt(state, args, question)
             delay_s = self._ended(state, outcome, began_at)
             if delay_s is None or not await self._begun_again(state, args, delay_s):
@@ -91,10 +103,10 @@ class Attempts:
         except AgentSDKError as error:
             return failed(error)
         except asyncio.CancelledError:
-            if self.stop() is not None:
+            if self.flights.was_cancelled(state.id):
                 return Stopped()
             raise
-        outcome = self.performer.parsed(state.spec, reply.message.text)
+        outcome = self.performer.parsed(state.spec, reply)
         if isinstance(outcome, Failed):
             question.conversation.add(reply.message)
             question.conversation.add(user_message(f"That reply does not hold: {outcome.message}\nAnswer again, mended."))
@@ -104,7 +116,7 @@ class Attempts:
         """Journal how the attempt ended; return the seconds before the next one, None where the step is settled."""
         match outcome:
             case Done(output=output):
-                spent_us = int((self.clock.monotonic() - began_at) * 1_000_000)
+                spent_us = int((self.parts.clock.monotonic() - began_at) * 1_000_000)
                 self.sequencer.post(StepFinished(state.id, state.attempt, spent_us, self._label(state), output))
             case Stopped():
                 self._stopped(state, was_begun=True)
@@ -119,46 +131,46 @@ class Attempts:
     async def _begun_again(self, state: StepState, args: Args, delay_s: float) -> bool:
         """Wait, then journal the next attempt's start; return False if the run was asked to stop meanwhile."""
         try:
-            await self.clock.sleep(delay_s)
+            await self.parts.clock.sleep(delay_s)
             self.begin(state, args)
             if state.effect != "read":
                 await self.sequencer.flush()
         except asyncio.CancelledError:
-            if self.stop() is None:
+            if not self.flights.was_cancelled(state.id):
                 raise
-        if self.stop() is not None:
-            self._stopped(state, was_begun=False)
-        return self.stop() is None
-
-    def _question(self, state: StepState, args: Args) -> ModelRequest | None:
-        return self.performer.question(state, state.spec, args) if isinstance(state.spec, ModelStep) else None
+        if self.flights.was_cancelled(state.id):
+            self.stopped_before(state)
+            return False
+        return True
 
     def _delay_before_retry(self, state: StepState, outcome: Failed) -> float | None:
         """Return how long to wait before the next attempt, None where there is none."""
-        if state.effect == "once" or self.run.retries >= self.run.limits.max_retries or self.stop() is not None:
+        if state.effect == "once" or self.run.retries >= self.run.limits.max_retries:
             return None
-        tool = self.performer.tools.get(state.tool or "")
-        allowed = tool.spec.retries if tool is not None else 0
-        if state.on_error == "retry" or isinstance(state.spec, ModelStep):
-            allowed = max(allowed, ON_ERROR_RETRIES)
-        asked_for = state.on_error == "retry" and outcome.was_done is None
-        if state.attempt > allowed or not (outcome.is_retryable or asked_for):
+        tool = self.parts.tools.get(state.tool or "")
+        allowed = tool.spec.retries if tool is not None and outcome.is_retryable else 0
+        if outcome.is_mendable or (state.on_error == "retry" and outcome.code != ArgumentsInvalid.code):
+            allowed = max(allowed, FURTHER_ATTEMPTS)
+        if state.attempt > allowed:
             return None
-        return delay_before(state.attempt + 1, self.random, retry_after_s=outcome.retry_after_s)
+        return delay_before(state.attempt + 1, self.parts.random, retry_after_s=outcome.retry_after_s)
 
     def _stopped(self, state: StepState, *, was_begun: bool) -> None:
-        stop = self.stop() or "cancel"
+        stop = self.flights.stop or "cancel"
         code = _STOP_CODES[stop]
         if state.effect == "once" and was_begun:
             self.sequencer.post(StepUnknown(state.id, state.attempt, code, "the run was stopped while the effect was under way"))
-        elif stop != "suspend" or state.effect == "once":
+        elif stop != "suspend":
             self.sequencer.post(StepFailed(state.id, state.attempt, code, message="the run was stopped before this step ended"))
+        elif state.effect == "once":
+            self.sequencer.post(StepUnknown(state.id, state.attempt, code, "the run was stopped before the effect began"))
+            self.sequencer.post(EffectDecided(state.id, "retry"))
 
     def _label(self, state: StepState) -> Label:
         """Join the tool's own label with those of all that went into the call."""
-        tool = self.performer.tools.get(state.tool or "")
+        tool = self.parts.tools.get(state.tool or "")
         own = tool.spec.label if tool is not None else TRUSTED
-        if state.args_digest is not None and state.id in self.run.calls:
+        if state.id in self.run.calls:
             return own.join(self.run.label)
         steps = self.run.graph.steps
         sources = (steps[source].label for source in sources_of(state.spec) if source in steps) if state.spec is not None else ()

@@ -3,18 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide
 from agent_sdk.core.errors import AgentSDKError, StorageError
 from agent_sdk.core.events import (
-    CheckRefused,
     Event,
-    PlanAccepted,
-    PlanRejected,
-    PlanRevised,
     RunCancelled,
     RunClaimed,
     RunExpired,
@@ -23,48 +17,28 @@ from agent_sdk.core.events import (
     RunSucceeded,
     RunWaiting,
     StepFailed,
-    StepShape,
     StepStarted,
+    Terminal,
     WaitReason,
 )
-from agent_sdk.core.findings import Finding
 from agent_sdk.core.graph import StepState
-from agent_sdk.core.ids import StepId
-from agent_sdk.core.labels import Label, join_all
-from agent_sdk.core.plan import MissingValue, Plan, ToolStep, refs_in, sources_of
-from agent_sdk.core.ports import Answer, Ask, Checker, Claim, Clock, Journal, Model, Planner, Propose, Random, TokenSink, Tool
+from agent_sdk.core.plan import MissingValue
+from agent_sdk.core.ports import Answer, Ask, Claim, Propose
 from agent_sdk.core.run import Run, RunState
-from agent_sdk.execution.attempts import Attempts, StopKind
-from agent_sdk.execution.flights import Flights
-from agent_sdk.execution.inbox import event_of
+from agent_sdk.execution.attempts import Attempts
+from agent_sdk.execution.flights import Flights, StopKind
+from agent_sdk.execution.inbox import Inbox
 from agent_sdk.execution.outcome import failed
+from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
+from agent_sdk.execution.proposals import answered, planned, refusals
 from agent_sdk.execution.sequencer import Sequencer
 
 BREATH_S = 0.005
 """The walk yields to the event loop at least this often."""
 HAND_BACK_S = 5.0
-MAX_FINDINGS = 100
 
 Outcome = Literal["ended", "waiting", "suspended"]
-Terminal = RunSucceeded | RunFailed | RunCancelled | RunExpired
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a run is performed with. `model_name` is the name that requests give to `model`."""
-
-    journal: Journal
-    agent: AgentSpec
-    model_name: str
-    planner: Planner
-    checker: Checker
-    tools: Mapping[str, Tool]
-    model: Model | None
-    clock: Clock
-    random: Random
-    tokens: TokenSink
-    deps: object = None
 
 
 class Executor:
@@ -74,18 +48,15 @@ class Executor:
         self._parts = parts
         self._run = run
         self._claim = claim
-        self._stop: StopKind | None = None
         self._wake = asyncio.Event()
         self._flights = Flights()
         self._breath_at = 0.0
         self._sequencer = Sequencer(parts.journal, run, parts.clock, claim.epoch)
-        performer = Performer(
-            run, parts.tools, parts.model, parts.model_name, parts.clock, parts.deps, parts.tokens, lambda: self._stop is not None
-        )
-        self._attempts = Attempts(run, performer, self._sequencer, parts.clock, parts.random, lambda: self._stop)
+        self._inbox = Inbox(run, parts.journal, self._sequencer)
+        self._attempts = Attempts(run, parts, Performer(run, parts, self._flights.was_cancelled), self._sequencer, self._flights)
 
     async def drive(self) -> Outcome:
-        """Perform the run.
+        """Perform the run. On the way out of any error, and of a cancelled task, the run is handed back if the journal lets it.
 
         Raises:
             StorageError: the journal failed, or another owner took the run (`Fenced`); nothing durable is lost.
@@ -97,7 +68,7 @@ class Executor:
                 timer = group.create_task(self._expire()) if self._run.created and self._run.created.deadline_at else None
                 try:
                     return await self._walk()
-                except asyncio.CancelledError:
+                except BaseException:
                     await self._hand_back_in_time()
                     raise
                 finally:
@@ -105,31 +76,25 @@ class Executor:
                         timer.cancel()
                     self._sequencer.close()
         except BaseExceptionGroup as errors:
-            raise _first_leaf(errors) from errors
+            error = _first_leaf(errors)
+            raise error from error.__cause__
 
     def interrupt(self, stop: StopKind, *, force: bool = False) -> None:
-        """Stop the run: `cancel` and `expire` end it, `suspend` leaves it to be resumed.
+        """Stop the run: `suspend` leaves it to be resumed, `expire` ends it, and so does `cancel`, which comes by way of the inbox.
 
         What is under way is cancelled, but for `once` effects under `suspend`: they may end, unless `force` is given.
         """
-        if self._stop != "cancel":
-            self._stop = stop
+        if self._flights.stop != "cancel":
+            self._flights.stop = stop
         steps = self._run.graph.steps
         spared = {step for step in self._flights if stop == "suspend" and not force and step in steps and steps[step].effect == "once"}
         self._flights.cancel_all(spared)
         self._wake.set()
 
     async def take_mail(self) -> None:
-        """Turn every unread inbox item into its event."""
-        run, journal = self._run, self._parts.journal
-        items = await journal.inbox(run.tenant, run.run_id, after=run.inbox_seen)
-        is_cancelled = any(item.kind == "cancel" for item in items)
-        for item in items:
-            if self._sequencer.is_releasing or (item.kind == "message" and self._flights.is_asking and not is_cancelled):
-                break  # read again when the release was refused, or the question is answered
-            if item.number > run.inbox_seen:
-                self._sequencer.post(event_of(item, run), cause=f"inbox:{item.number}")
-        if run.cancel_requested and not run.is_ended:
+        """Turn every unread inbox item into its event; from a message on they wait until the question under way is answered."""
+        await self._inbox.take()
+        if self._run.cancel_requested and not self._run.is_ended:
             self.interrupt("cancel")
         self._wake.set()
 
@@ -138,7 +103,7 @@ class Executor:
         self._sequencer.post(RunClaimed(self._claim.owner))
         if is_resumed:
             await self.take_mail()
-            self._check_calls()
+            self._refuse_calls()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._breathe()
@@ -147,7 +112,7 @@ class Executor:
 
     async def _advance(self, tasks: asyncio.TaskGroup) -> Outcome | None:
         """Do the next thing; return how the walk ended, or None if it goes on."""
-        if self._stop in {"suspend", "expire"}:
+        if self._flights.stop in {"suspend", "expire"}:
             return await self._stop_walking()
         match decide(self._run, len(self._flights)):
             case Perform(starts=starts, settled=settled):
@@ -169,19 +134,19 @@ class Executor:
         if self._flights:
             await self._something_ends()
             return None
-        if self._stop == "expire":
+        if self._flights.stop == "expire":
             return await self._end(RunExpired())
         return "suspended" if await self._release([RunReleased("suspended")], "queued") else None
 
     async def _start_all(self, starts: tuple[Start, ...], tasks: asyncio.TaskGroup) -> None:
-        """Journal all starts, make the effects among them durable, then perform them: one alone in place, several side by side."""
+        """Journal all starts, make the effects' durable, then perform them: in place where nothing can join, else side by side."""
         begun = [pair for start in starts if (pair := self._begin(start)) is not None]
         if self._sequencer.must_flush:
             await self._sequencer.flush()
-        if self._stop is not None:
+        if self._flights.stop is not None:
             for state, _ in begun:
                 self._attempts.stopped_before(state)
-        elif len(begun) == 1 and not self._flights:
+        elif len(begun) == 1 and not self._flights and not self._run.graph.unknown:
             state, args = begun[0]
             await self._flights.in_place(state.id, self._attempts.settle(state, args))
         else:
@@ -205,6 +170,8 @@ class Executor:
     async def _consult(self) -> Outcome | None:
         if self._sequencer.must_flush:
             await self._sequencer.flush()
+            if self._flights.stop is not None:
+                return None
         try:
             proposal = self._parts.planner.next(self._run)
         except AgentSDKError as error:
@@ -213,61 +180,35 @@ class Executor:
             case Ask():
                 await self._ask(proposal)
             case Propose():
-                self._propose(proposal)
+                self._sequencer.post(planned(proposal, self._run, self._parts.checker))
             case Answer():
-                return await self._answer(proposal)
+                event = answered(proposal, self._run, self._parts.checker)
+                if isinstance(event, RunSucceeded):
+                    return await self._end(event)
+                self._sequencer.post(event)
         return None
 
     async def _ask(self, ask: Ask) -> None:
-        with self._flights.asking():
-            reply = await self._flights.in_place(ask.request.id, self._asked(ask))
-        if reply:
-            self._check_calls()
+        with self._inbox.asking():
+            await self._flights.in_place(ask.request.id, self._asked(ask))
+        self._refuse_calls()
+        if self._inbox.holds_messages:
+            await self.take_mail()
 
-    async def _asked(self, ask: Ask) -> bool:
+    async def _asked(self, ask: Ask) -> None:
         """Put the planner's question; a failure of the model ends the run by way of the fold."""
         try:
             await self._attempts.ask(ask.request, ask.purpose)
         except AgentSDKError as error:
             self._sequencer.post(failed(error).event(ask.request.id, 1, "read"))
         except asyncio.CancelledError:
-            if self._stop is None:
+            if not self._flights.was_cancelled(ask.request.id):
                 raise
-            return False
-        return True
 
-    def _check_calls(self) -> None:
+    def _refuse_calls(self) -> None:
         """Refuse the calls of the newest turn that do not hold, before any of them is performed."""
-        reply = self._run.last_reply
-        for call in reply.tool_calls if reply is not None and self._run.open_calls else ():
-            state = self._run.graph.steps.get(call.id)
-            if state is not None and state.status == "ready" and state.attempt == 0 and (findings := self._parts.checker.call(call)):
-                self._sequencer.post(CheckRefused(call.id, _codes(findings), tuple(findings)))
-
-    def _propose(self, proposal: Propose) -> None:
-        findings = proposal.findings if proposal.plan is None else tuple(self._parts.checker.plan(proposal.plan, self._run))
-        if proposal.plan is None or findings:
-            kept = findings[:MAX_FINDINGS]
-            if len(findings) > len(kept):
-                kept = (*kept, Finding("more_findings", "$", f"{len(findings) - len(kept)} more findings are left out"))
-            self._sequencer.post(PlanRejected(_codes(findings), kept))
-            return
-        plan, revision = proposal.plan, self._run.revision + 1
-        accepted = PlanAccepted if revision == 1 else PlanRevised
-        self._sequencer.post(accepted(plan.digest, shape_of(plan), revision, plan))
-
-    async def _answer(self, answer: Answer) -> Outcome | None:
-        findings = answer.findings or tuple(self._parts.checker.answer(answer.value))
-        if not findings:
-            return await self._end(RunSucceeded(self._answer_label(), answer.value))
-        self._sequencer.post(CheckRefused(self._run.asked or StepId("answer"), _codes(findings), findings[:MAX_FINDINGS]))
-        return None
-
-    def _answer_label(self) -> Label:
-        if self._run.plan is None:
-            return self._run.label
-        steps = self._run.graph.steps
-        return join_all(steps[ref.step].label for _, ref in refs_in(self._run.plan.result) if ref.step in steps)
+        for refusal in refusals(self._run, self._parts.checker):
+            self._sequencer.post(refusal)
 
     async def _end(self, event: Terminal) -> Outcome | None:
         return "ended" if await self._release([event], _END_STATES[type(event)]) else None
@@ -283,9 +224,14 @@ class Executor:
         """Release the run on the way out of a cancelled task; if that fails, its lease or its owner's death frees it."""
         with contextlib.suppress(StorageError, TimeoutError):
             async with asyncio.timeout(HAND_BACK_S):
-                await self._sequencer.release([RunReleased("suspended")], state="queued")
+                while not await self._release([RunReleased("suspended")], "queued"):
+                    pass
 
     async def _something_ends(self) -> None:
+        """Return when it is worth to look again; the end of an effect is made durable before anything else is waited for."""
+        if self._sequencer.must_flush:
+            await self._sequencer.flush()
+            return
         self._wake.clear()
         await self._wake.wait()
 
@@ -308,25 +254,6 @@ _END_STATES: Mapping[type[Terminal], RunState] = {
     RunCancelled: "cancelled",
     RunExpired: "expired",
 }
-
-
-def shape_of(plan: Plan) -> tuple[StepShape, ...]:
-    """Return a plan's steps without their content."""
-    return tuple(
-        StepShape(
-            step.id,
-            sources_of(step),
-            step.after,
-            step.tool if isinstance(step, ToolStep) else None,
-            step.for_each is not None,
-            step.on_error,
-        )
-        for step in plan.steps
-    )
-
-
-def _codes(findings: Sequence[Finding]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(finding.code for finding in findings))
 
 
 def _first_leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,28 +1,29 @@
-"""What is under way in a run, and the one way to cancel it: a lone step runs in the walking task itself, several in tasks of their own."""
+"""What is under way in a run, and the one way to stop it: a lone step runs in the walking task itself, several in tasks of their own."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Coroutine, Generator, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from agent_sdk.core.ids import StepId
 
 T = TypeVar("T")
+StopKind = Literal["cancel", "suspend", "expire"]
 
 
 @dataclass(slots=True)
 class _Flight:
-    task: "asyncio.Task[object]"
+    cancel: Callable[[], object]
     was_cancelled: bool = False
 
 
 class Flights:
-    """The steps and questions being performed."""
+    """The steps and questions being performed. `stop` says how the run was asked to stop, if it was."""
 
     def __init__(self) -> None:
         self._flights: dict[StepId, _Flight] = {}
-        self.is_asking = False
+        self.stop: StopKind | None = None
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -30,21 +31,12 @@ class Flights:
     def __iter__(self) -> Iterator[StepId]:
         return iter(self._flights)
 
-    @contextlib.contextmanager
-    def asking(self) -> Generator[None]:
-        """Mark that the planner's question is under way."""
-        self.is_asking = True
-        try:
-            yield
-        finally:
-            self.is_asking = False
-
     async def in_place(self, step: StepId, work: Coroutine[object, object, T]) -> T:
-        """Await `work` in the current task; a cancellation through `cancel_all` ends the work and not the task."""
+        """Await `work` in the current task; a cancellation by `cancel_all` ends the work and not the task."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a step is performed inside a task")
-        flight = self._flights[step] = _Flight(task)
+        flight = self._flights[step] = _Flight(task.cancel)
         cancelling = task.cancelling()
         try:
             return await work
@@ -54,22 +46,30 @@ class Flights:
                 await _absorb(task, cancelling)
 
     def launch(self, tasks: asyncio.TaskGroup, step: StepId, work: Coroutine[object, object, None], landed: Callable[[], None]) -> None:
-        """Start `work` in a task of its own and call `landed` when it ends."""
+        """Start `work` in a task of its own and call `landed` when it ends.
+
+        It begins even where it was cancelled before that, so that it can journal its end.
+        """
 
         def land(_task: "asyncio.Task[None]") -> None:
             self._flights.pop(step, None)
             landed()
 
         task = tasks.create_task(work)
-        self._flights[step] = _Flight(task)
+        self._flights[step] = _Flight(lambda: task.get_loop().call_soon(task.cancel))
         task.add_done_callback(land)
+
+    def was_cancelled(self, step: StepId) -> bool:
+        """Say whether the step is under way and was cancelled by `cancel_all`."""
+        flight = self._flights.get(step)
+        return flight is not None and flight.was_cancelled
 
     def cancel_all(self, spared: Collection[StepId]) -> None:
         """Cancel all that is under way, once, but for the spared."""
         for step, flight in self._flights.items():
             if step not in spared and not flight.was_cancelled:
                 flight.was_cancelled = True
-                flight.task.cancel()
+                flight.cancel()
 
 
 async def _absorb(task: "asyncio.Task[object]", cancelling: int) -> None:

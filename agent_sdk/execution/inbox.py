@@ -1,5 +1,7 @@
-"""What an inbox item becomes: exactly one event, a refusal included."""
+"""What comes to a run from outside: each inbox item becomes exactly one event, a refusal included."""
 
+import contextlib
+from collections.abc import Generator
 from typing import cast, get_args
 
 from pydantic import JsonValue, ValidationError
@@ -8,8 +10,44 @@ from agent_sdk.core.codec import from_json
 from agent_sdk.core.events import Decision, EffectDecided, Event, MessageReceived, RunCancelRequested
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message
-from agent_sdk.core.ports import InboxItem
+from agent_sdk.core.ports import InboxItem, Journal
 from agent_sdk.core.run import Run
+from agent_sdk.execution.sequencer import Sequencer
+
+
+class Inbox:
+    """Takes one run's mail. While the planner's question is under way, messages wait for its answer, and with them what came behind."""
+
+    def __init__(self, run: Run, journal: Journal, sequencer: Sequencer) -> None:
+        self._run = run
+        self._journal = journal
+        self._sequencer = sequencer
+        self._is_asking = False
+        self.holds_messages = False
+
+    @contextlib.contextmanager
+    def asking(self) -> Generator[None]:
+        """Mark that the planner's question is under way."""
+        self._is_asking = True
+        try:
+            yield
+        finally:
+            self._is_asking = False
+
+    async def take(self) -> None:
+        """Post the event of every unread item; what cannot be posted now stays unread. A cancel lets nothing wait."""
+        run = self._run
+        items = await self._journal.inbox(run.tenant, run.run_id, after=run.inbox_seen)
+        is_cancelled = any(item.kind == "cancel" for item in items)
+        self.holds_messages = False
+        for item in items:
+            if not self._sequencer.is_open:
+                return
+            if item.kind == "message" and self._is_asking and not is_cancelled:
+                self.holds_messages = True
+                return
+            if item.number > run.inbox_seen:
+                self._sequencer.post(event_of(item, run), cause=f"inbox:{item.number}")
 
 
 def event_of(item: InboxItem, run: Run) -> Event:

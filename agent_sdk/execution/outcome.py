@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from agent_sdk.core.errors import AgentSDKError, NotDone, OutsideError, ToolTimedOut
+from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, NotDone, OutsideError, ToolTimedOut
 from agent_sdk.core.events import StepFailed, StepUnknown
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.tools import Effect
@@ -17,12 +17,18 @@ MAX_TRACEBACK_CHARS = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """The attempt gave a result."""
+
     output: JsonValue
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed; `retry_after_s` is the world's own word on when to try again."""
+    """The attempt failed.
+
+    `retry_after_s` is the world's own word on when to try again. `is_undone` says that nothing was done, whatever the effect; `is_mendable`
+    that the model may do better once it is told.
+    """
 
     code: str
     message: str
@@ -30,11 +36,12 @@ class Failed:
     hint: str | None = None
     retry_after_s: float | None = None
     traceback: str | None = None
-    was_done: bool | None = None
+    is_undone: bool = False
+    is_mendable: bool = False
 
     def event(self, step: StepId, attempt: int, effect: Effect) -> StepFailed | StepUnknown:
         """Return the fact: a `once` effect that may have happened is unknown, whatever went wrong."""
-        if effect == "once" and self.was_done is not False:
+        if effect == "once" and not self.is_undone:
             return StepUnknown(step, attempt, self.code, self.message, self.traceback)
         return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback)
 
@@ -52,9 +59,16 @@ def failed(error: BaseException) -> Failed:
     match error:
         case AgentSDKError():
             retry_after_s = error.retry_after_s if isinstance(error, OutsideError) else None
-            was_done = False if isinstance(error, NotDone) else None
             text = None if error.__cause__ is None else _traceback(error)
-            return Failed(error.code, error.message[:MAX_TEXT_CHARS], error.retryable, error.hint, retry_after_s, text, was_done)
+            return Failed(
+                error.code,
+                error.message[:MAX_TEXT_CHARS],
+                error.retryable,
+                error.hint,
+                retry_after_s,
+                text,
+                is_undone=isinstance(error, (NotDone, ArgumentsInvalid)),
+            )
         case TimeoutError() | ConnectionError():
             return Failed("tool_failed", _text(error), is_retryable=True, traceback=_traceback(error))
         case asyncio.CancelledError():
@@ -66,6 +80,7 @@ def failed(error: BaseException) -> Failed:
 
 
 def timed_out(limit_s: float) -> Failed:
+    """Describe that a tool gave no result in its time."""
     return Failed(
         ToolTimedOut.code, f"no result within {limit_s:g} s", is_retryable=True, hint="raise the tool's timeout_s, or Limits.step_timeout_s"
     )

@@ -4,23 +4,25 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from pydantic import JsonValue
 from pydantic_core import to_json
 
-from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, ModelNotNamed, NotFound
+from agent_sdk.core.errors import ContentRefused, ModelNotNamed, NotFound, ReplyInvalid
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, user_message
 from agent_sdk.core.model import AttemptStarted, ModelReply, ModelRequest, Progress, ReplyDone
 from agent_sdk.core.plan import ModelStep
-from agent_sdk.core.ports import Clock, Model, TokenDelta, TokenSink, Tool
+from agent_sdk.core.ports import Model, TokenDelta, Tool
 from agent_sdk.core.run import Run
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
+from agent_sdk.core.strict_json import parse_json
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, failed, timed_out
+from agent_sdk.execution.parts import Parts
 
 _LOG = logging.getLogger("agent_sdk.tool")
 
@@ -29,39 +31,34 @@ Args = Mapping[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Performer:
-    """Calls tools and models for one run. `is_stopping` says whether a cancellation is one that the run asked for."""
+    """Calls tools and models for one run. `was_cancelled` says whether a cancellation is one that the run asked for.
+
+    `streamed` counts, for each question, the attempts that were streamed so far, so that a later one is never taken for an earlier.
+    """
 
     run: Run
-    tools: Mapping[str, Tool]
-    model: Model | None
-    model_name: str
-    clock: Clock
-    deps: object
-    tokens: TokenSink
-    is_stopping: Callable[[], bool]
+    parts: Parts
+    was_cancelled: Callable[[StepId], bool]
+    streamed: dict[StepId, int] = field(default_factory=dict[StepId, int])
 
     async def tool(self, state: StepState, args: Args, attempt: int) -> AttemptOutcome:
         """Call the step's tool once."""
-        tool = self.tools.get(state.tool or "")
+        tool = self.parts.tools.get(state.tool or "")
         if tool is None:
             return failed(NotFound(f"there is no tool {state.tool!r}"))
         limit_s = tool.spec.timeout_s if tool.spec.timeout_s is not None else self.run.limits.step_timeout_s
         context = self._context(state, attempt, limit_s)
-        scope = asyncio.timeout(limit_s)
+        cancelling, scope = _cancelling(), asyncio.timeout(limit_s)
         try:
             async with scope:
                 output = await self._called(tool, args, context)
-        except ArgumentsInvalid as error:
-            return Failed(error.code, error.message, hint=error.hint, was_done=False)
-        except asyncio.CancelledError as error:
-            if self.is_stopping():
+            return self._sized(output)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary to a tool: its failure is a fact for the journal
+            if self.was_cancelled(state.id):
                 return Stopped()
-            if (task := asyncio.current_task()) is not None and task.cancelling():
+            if isinstance(error, asyncio.CancelledError) and _cancelling() > cancelling:
                 raise
-            return failed(error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (the boundary to a tool: its failure is a fact for the journal)
             return timed_out(limit_s) if scope.expired() else failed(error)
-        return self._sized(output)
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Ask the model, streaming to whoever follows the run's tokens.
@@ -69,22 +66,32 @@ class Performer:
         Raises:
             ModelError: the model failed, after the retries of its wrapper.
         """
-        if self.model is None:
+        if self.parts.model is None:
             raise ModelNotNamed(f"agent {self.run.created.agent if self.run.created else ''!r} names no model")
-        if not self.tokens.wants(self.run.run_id):
-            return await self.model.complete(request)
-        attempt, index = 1, 0
-        async for delta in self.model.stream(request):
+        if not self.parts.tokens.wants(self.run.run_id):
+            return await self.parts.model.complete(request)
+        return await self._streamed(self.parts.model, request)
+
+    async def _streamed(self, model: Model, request: ModelRequest) -> ModelReply:
+        reply: ModelReply | None = None
+        attempt, index = self._next_streamed(request.id), 0
+        async for delta in model.stream(request):  # to its very end, so that nothing of it is left to be closed
             match delta:
-                case ReplyDone(reply=reply):
-                    return reply
+                case ReplyDone():
+                    reply = delta.reply
                 case AttemptStarted():
-                    attempt, index = delta.attempt, -1
+                    attempt, index = self._next_streamed(request.id), 0
                 case _:
                     pass
-            self.tokens.publish(TokenDelta(self.run.run_id, self.run.head, request.id, attempt, max(index, 0), delta))
+            self.parts.tokens.publish(TokenDelta(self.run.run_id, self.run.head, request.id, attempt, index, delta))
             index += 1
-        raise AgentSDKError("the model's stream ended without a reply")
+        if reply is None:
+            raise ReplyInvalid("the model's stream ended without a reply")
+        return reply
+
+    def _next_streamed(self, question: StepId) -> int:
+        attempt = self.streamed[question] = self.streamed.get(question, 0) + 1
+        return attempt
 
     def question(self, state: StepState, spec: ModelStep, args: Args) -> ModelRequest:
         """Return the request of a plan's model step."""
@@ -92,38 +99,39 @@ class Performer:
         text = f"{spec.prompt}\n\n{material}" if material else spec.prompt
         return ModelRequest(
             state.id,
-            self.model_name,
+            self.parts.model_name,
             Conversation([user_message(text)]),
             output_schema=spec.output_schema,
             max_attempts=self.run.attempts_left,
         )
 
-    def parsed(self, spec: ModelStep, text: str) -> AttemptOutcome:
+    def parsed(self, spec: ModelStep, reply: ModelReply) -> AttemptOutcome:
         """Return a model step's output, or what is wrong with the reply."""
+        text = reply.message.text
+        if reply.stop == "refused":
+            return Failed(ContentRefused.code, f"the model refused: {text[:200]}" if text else "the model refused to answer")
+        if reply.stop == "length":
+            return Failed("reply_cut", "the model's reply was cut at its output limit", hint="raise max_output_tokens, or ask for less")
         if spec.output_schema is None:
-            return self._sized(text) if text.strip() else Failed("reply_empty", "the model's reply is empty", is_retryable=True)
+            return self._sized(text) if text.strip() else _mendable("reply_empty", "the model's reply is empty")
         try:
-            value: JsonValue = json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            return Failed("reply_not_json", f"the model's reply is not JSON: {error}", is_retryable=True)
+            value = parse_json(text)
+        except ValueError as error:
+            return _mendable("reply_not_json", f"the model's reply is not JSON: {error}")
         misfit = mismatch(schema_of(value), Schema.of(spec.output_schema))
         if misfit is not None:
-            return Failed(
-                "reply_type",
-                f"the reply does not fit at ${misfit.path}: expected {misfit.expected}, found {misfit.found}",
-                is_retryable=True,
-            )
+            return _mendable("reply_type", f"the reply does not fit at ${misfit.path}: expected {misfit.expected}, found {misfit.found}")
         return self._sized(value)
 
     def _context(self, state: StepState, attempt: int, limit_s: float) -> ToolContext[object]:
-        run, deadline_s = self.run, self.clock.monotonic() + limit_s
+        run, deadline_s = self.run, self.parts.clock.monotonic() + limit_s
         report = partial(self._report, state.id, attempt)
         log = logging.LoggerAdapter(_LOG, {"tenant": run.tenant, "run_id": run.run_id, "step_id": state.id})
-        return ToolContext(run.tenant, run.run_id, state.id, attempt, state.key or "", self.deps, deadline_s, report, log)
+        return ToolContext(run.tenant, run.run_id, state.id, attempt, state.key or "", self.parts.deps, deadline_s, report, log)
 
     def _report(self, step: StepId, attempt: int, note: str, fraction: float | None) -> None:
-        if self.tokens.wants(self.run.run_id):
-            self.tokens.publish(TokenDelta(self.run.run_id, self.run.head, step, attempt, 0, Progress(note, fraction)))
+        if self.parts.tokens.wants(self.run.run_id):
+            self.parts.tokens.publish(TokenDelta(self.run.run_id, self.run.head, step, attempt, 0, Progress(note, fraction)))
 
     async def _called(self, tool: Tool, args: Args, context: ToolContext[object]) -> JsonValue:
         """Call the tool; one that can verify is asked first whether an earlier attempt was done."""
@@ -144,5 +152,10 @@ class Performer:
         return Done(output)
 
 
-def _refuse(name: str) -> JsonValue:
-    raise ValueError(f"{name} is no JSON number")
+def _mendable(code: str, message: str) -> Failed:
+    return Failed(code, message, is_retryable=True, is_mendable=True)
+
+
+def _cancelling() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0

@@ -1,9 +1,10 @@
 """The one place where a run's facts get their numbers and become durable: an outbox with one append in flight."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
-from agent_sdk.core.errors import AgentSDKError, InboxPending
+from agent_sdk.core.errors import InboxPending
 from agent_sdk.core.events import (
     EffectDecided,
     Event,
@@ -32,8 +33,8 @@ LAZY_EVENTS = 256
 class Sequencer:
     """Posts facts to a run and writes them to its journal, in order, in as few appends as the rules allow.
 
-    A posted fact is folded at once and durable later: effects and decisions when `flush` returns, model replies at once but unawaited, all else with the next append, after
-    50 ms or at 256 events. The order is a prefix: nothing is durable before what was posted ahead of it.
+    A posted fact is folded at once and durable later: effects and decisions when `flush` returns, model replies at once but unawaited, all
+    else with the next append, after 50 ms or at 256 events. The order is a prefix: nothing is durable before what was posted ahead of it.
     """
 
     def __init__(self, journal: Journal, run: Run, clock: Clock, epoch: int) -> None:
@@ -44,12 +45,17 @@ class Sequencer:
         self._outbox: list[Fact] = []
         self._durable = run.head
         self._wake = asyncio.Event()
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
-        self._error: AgentSDKError | None = None
+        self._is_releasing = False
+        self._error: BaseException | None = None
         self.must_flush = False
-        self.is_releasing = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether facts may come from outside: not while the run is given up, nor after that, nor once the journal failed."""
+        return not self._is_releasing and self._error is None
 
     def post(self, event: Event, cause: str | None = None) -> Fact:
         """Fold a fact and put it into the outbox."""
@@ -75,27 +81,20 @@ class Sequencer:
         """
         self.must_flush = False
         goal = self._run.head
+        if self._durable < goal and self._error is None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((goal, waiter))
+            self._wake.set()
+            await waiter
         if self._error is not None:
             raise self._error
-        if self._durable >= goal:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((goal, waiter))
-        self._wake.set()
-        await waiter
 
     async def release(
         self, events: Sequence[Event], *, state: RunState, reason: WaitReason | None = None, wake_at: int | None = None
     ) -> bool:
-        """Append `events` alone, give up the lease and fold them; return False if the inbox held something unread, and nothing was written."""
+        """Append `events` alone, giving up the lease, and fold them; return False, with nothing written, if there is unread mail."""
+        self._is_releasing = True
         await self.flush()
-        self.is_releasing = True
-        try:
-            return await self._release(events, state, reason, wake_at)
-        finally:
-            self.is_releasing = False
-
-    async def _release(self, events: Sequence[Event], state: RunState, reason: WaitReason | None, wake_at: int | None) -> bool:
         now = self._clock.now_us()
         facts = [Fact(self._run.head + 1 + index, self._epoch, now, event) for index, event in enumerate(events)]
         batch = Batch(
@@ -113,6 +112,7 @@ class Sequencer:
         try:
             await self._journal.append(batch)
         except InboxPending:
+            self._is_releasing = False
             return False
         for fact in facts:
             self._run.apply(fact)
@@ -129,14 +129,12 @@ class Sequencer:
                     await self._write_once()
                 if self._is_closing:
                     return
-        except AgentSDKError as error:
+        except BaseException as error:
             self._error = error
             raise
         finally:
             self._forget_timer()
-            for _, waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_exception(self._error or asyncio.CancelledError())
+            self._let_go(self._run.head)
 
     def close(self) -> None:
         """Let `write` end once the outbox is empty."""
@@ -151,14 +149,13 @@ class Sequencer:
             Batch(run.tenant, run.run_id, self._epoch, facts[0].seq - 1, facts, run.state, run.reason, None, run.inbox_seen)
         )
         self._durable = facts[-1].seq
-        kept: list[tuple[int, asyncio.Future[None]]] = []
-        for goal, waiter in self._waiters:
-            if goal <= self._durable:
-                if not waiter.done():
-                    waiter.set_result(None)
-            else:
-                kept.append((goal, waiter))
-        self._waiters = kept
+        self._let_go(self._durable)
+
+    def _let_go(self, reached: int) -> None:
+        while self._waiters and self._waiters[0][0] <= reached:
+            _, waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _forget_timer(self) -> None:
         if self._timer is not None:
