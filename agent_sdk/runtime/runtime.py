@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from agent_sdk.config import LoadedSettings
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.codec import to_json
-from agent_sdk.core.errors import AgentSDKError, PlanRefused, RequestError, StorageError
+from agent_sdk.core.errors import AgentSDKError, JournalCorrupt, PlanRefused, RequestError, StorageError
 from agent_sdk.core.events import Decision, Fact, PlanAccepted, RunClaimed, RunCreated, RunReleased
 from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.messages import Message, parse_goal, user_message
@@ -28,7 +28,7 @@ from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.handle import RunHandle
 from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.system import SystemClock, SystemIds, SystemRandom
-from agent_sdk.storage import open_journal
+from agent_sdk.storage import open_journal, verify_chain
 from agent_sdk.tools import ThreadPool
 
 DepsT = TypeVar("DepsT")
@@ -162,12 +162,14 @@ class Runtime:
 
         Raises:
             NotFound: no such run, or no such agent. RunEnded: it has ended. RunBusy: somebody performs it.
+            JournalCorrupt: one of its events is not what was written, so nothing may be built on it.
             RequestError: its dependencies were live objects of the process that started it.
         """
         if run_id in self._live:
             return self.attach(run_id)
         claim = await self.journal.claim(self.tenant, run_id, self._owner, lease_s=LEASE_S)
         try:
+            await self._require_unaltered(run_id)
             run = await load_run(self.journal, self.tenant, run_id, Limits())
             found = self._agent_of(run, agent)
             run.limits = found.spec.limits
@@ -255,6 +257,13 @@ class Runtime:
         if isinstance(found.model, str) and created.model is not None and ":" in created.model:
             return found.with_options(model=created.model)
         return found
+
+    async def _require_unaltered(self, run_id: RunId) -> None:
+        if (seq := await verify_chain(self.journal, self.tenant, run_id)) is not None:
+            raise JournalCorrupt(
+                f"event {seq} of run {run_id} was altered or is missing since it was written",
+                hint="look at it with `agent-sdk runs events`, and restore the journal from a backup; nothing was performed",
+            )
 
     async def _give_back(self, claim: Claim) -> None:
         """Release a claim that comes to nothing; where that fails, the lease runs out by itself."""

@@ -23,7 +23,7 @@ AND (:before IS NULL OR (created_at, run_id) < (:before_at, :before))
 ORDER BY created_at DESC, run_id DESC LIMIT :limit
 """
 _EVENTS = """
-SELECT tenant, run_id, seq, epoch, type, v, at, cause, meta, body, hash
+SELECT tenant, run_id, seq, epoch, type, v, at, cause, CAST(meta AS BLOB), CAST(body AS BLOB), CAST(hash AS BLOB)
 FROM events WHERE tenant = ? AND run_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 

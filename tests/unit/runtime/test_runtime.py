@@ -1,6 +1,8 @@
 """Runs in the hands of a runtime: started, followed, stopped, resumed."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from agent_sdk import (
     StartOptions,
     tool,
 )
-from agent_sdk.core.errors import NotFound, RunEnded
+from agent_sdk.core.errors import JournalCorrupt, NotFound, RunEnded
 from agent_sdk.core.events import RunCreated, StepStarted
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.ports import TokenDelta
@@ -337,3 +339,17 @@ async def test_plan_only_answers_with_the_checked_plan_and_performs_nothing() ->
     assert settled.state == "succeeded"
     assert isinstance(settled.answer, dict)
     assert kinds == ["run.created", "run.claimed", "model.called", "plan.rejected", "model.called", "run.succeeded"]
+
+
+async def test_a_run_with_an_altered_event_is_not_resumed_and_the_event_is_named(tmp_path: Path) -> None:
+    gate = Gate()
+    agent = gated(gate, Call("wait"), "done")
+    async with Runtime.open(f"sqlite:///{tmp_path}/agent.db", app=App([agent])) as runtime:
+        run = await runtime.start(agent, "wait")
+        await gate.began.wait()
+    with closing(sqlite3.connect(tmp_path / "agent.db")) as db, db:
+        db.execute("UPDATE events SET meta = replace(meta, 'turn', 'plan') WHERE seq = 3")
+    async with Runtime.open(f"sqlite:///{tmp_path}/agent.db", app=App([agent])) as runtime:
+        with pytest.raises(JournalCorrupt, match="event 3 of run"):
+            await runtime.resume(run.run_id)
+    assert gate.calls == 1
