@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import aiohttp
 
@@ -74,10 +74,11 @@ class OpenAIChat:
                         for delta in assembly.add(event):
                             yield delta
             finally:
+                patience.close()
                 response.release()
         except (aiohttp.ClientError, OSError) as error:
             if assembly is None or assembly.finish_reason is None:
-                raise self._broken(error, patience.exceeded) from _cause(error)
+                raise self._broken(TimeoutError() if patience.is_over else error, patience.exceeded) from _cause(error)
         else:
             if incoming.is_too_large:
                 raise self._too_large()
@@ -147,28 +148,60 @@ class OpenAIChat:
 
 
 class Patience:
-    """The time limits of one stream as a single next deadline, on the event loop's clock."""
+    """The time limits of one stream, which run only while it is listened to.
+
+    One timer serves all reads: a read moves the deadline, and the timer looks, when it fires, whether that has come.
+    """
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
-        self._now = asyncio.get_running_loop().time
-        self._end = self._now() + timeouts.total_s
-        self._has_begun = False
-        self.deadline = min(self._now() + timeouts.first_token_s, self._end)
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        self._end = now + timeouts.total_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_listening = False
+        self._give_up: Callable[[], None] | None = None
+        self.has_begun = False
+        self.is_over = False
+        self.deadline = min(now + timeouts.first_token_s, self._end)
 
-    def heard(self, *, is_event: bool) -> None:
-        """Begin to wait anew; before the first event, comments that keep the line open do not count."""
-        self._has_begun = self._has_begun or is_event
-        if self._has_begun:
-            self.deadline = min(self._now() + self._timeouts.idle_s, self._end)
+    def listen(self, give_up: Callable[[], None]) -> None:
+        """Begin to wait for bytes; `give_up` is called when that takes too long. Until the first event, comments buy no time."""
+        self._is_listening, self._give_up = True, give_up
+        if self.has_begun:
+            self.deadline = min(self._loop.time() + self._timeouts.idle_s, self._end)
+        if self._timer is None or self._timer.when() > self.deadline:
+            self._arm()
+
+    def rest(self) -> None:
+        self._is_listening = False
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     @property
     def exceeded(self) -> str:
+        """What took too long, in words."""
         if self.deadline >= self._end:
             return f"did not finish its reply within {self._timeouts.total_s:g} s"
-        if self._has_begun:
+        if self.has_begun:
             return f"fell silent for {self._timeouts.idle_s:g} s in the middle of its reply"
         return f"did not begin its reply within {self._timeouts.first_token_s:g} s"
+
+    def _arm(self) -> None:
+        self.close()
+        self._timer = self._loop.call_at(self.deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._is_listening or self._give_up is None:
+            return
+        if self._loop.time() < self.deadline:
+            self._arm()
+        else:
+            self.is_over = True
+            self._give_up()
 
 
 class Incoming:
@@ -193,14 +226,16 @@ class Incoming:
             return await self._whole()
         data = self._content.read_nowait()
         if not data:
-            async with asyncio.timeout_at(self._patience.deadline):
-                data = await self._content.readany()
+            self._patience.listen(self._response.close)
+            data = await self._content.readany()
+            self._patience.rest()
         self._size += len(data)
         self.is_too_large = self._size > self._max_bytes
         if not data or self.is_too_large:
             return None
         events = self._events.feed(data)
-        self._patience.heard(is_event=bool(events))
+        if events:
+            self._patience.has_begun = True
         if _DONE in events:
             self.is_done = True
             del events[events.index(_DONE) :]
