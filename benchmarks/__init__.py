@@ -1,0 +1,1 @@
+"""This package measured beside bare loops: `python -m benchmarks`."""
