@@ -161,6 +161,25 @@ async def _first_mail(journal: SqliteJournal) -> RunId:
     return run_id
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has locks that belong to a descriptor")
+async def test_the_journal_s_files_may_be_read_by_tools_of_the_same_process(journal: SqliteJournal) -> None:
+    """Closing them drops the locks of SQLite, and the next process to come and go would remove the log that is written to."""
+    hand = await begin(journal, ALICE)
+    for file in journal.path.parent.glob("agent.db*"):
+        if file.is_file():
+            file.read_bytes()
+    assert await _heads_seen_by_another_program(journal.path) == "[(2,)]"
+    await hand.append(finished())
+    assert await _heads_seen_by_another_program(journal.path) == "[(3,)]"
+
+
+async def _heads_seen_by_another_program(path: Path) -> str:
+    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); print(db.execute('SELECT head FROM runs').fetchall()); db.close()"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(path), stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    return printed.decode().strip()
+
+
 async def test_a_closed_owner_is_taken_over_at_once(journal: SqliteJournal, tmp_path: Path) -> None:
     other = await SqliteJournal.open(tmp_path / "agent.db", clock=SystemClock())
     await begin(other, OwnerId("gone"))

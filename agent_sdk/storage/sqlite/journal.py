@@ -12,6 +12,7 @@ from agent_sdk.storage import refusals
 from agent_sdk.storage.follow import MAIL, Bells, RunKey, follow, follow_mail
 from agent_sdk.storage.sqlite.connect import connect_writer
 from agent_sdk.storage.sqlite.failures import corrupt
+from agent_sdk.storage.sqlite.guard import Guard
 from agent_sdk.storage.sqlite.owners import Owners
 from agent_sdk.storage.sqlite.place import prepared
 from agent_sdk.storage.sqlite.readers import Readers
@@ -37,7 +38,7 @@ class SqliteJournal:
         self._bells = bells
 
     @classmethod
-    async def open(cls, path: Path, *, clock: Clock, busy_timeout_s: float = 5.0, max_bytes: int | None = None) -> Self:
+    async def open(cls, path: Path, *, clock: Clock, busy_timeout_s: float = 10.0, max_bytes: int | None = None) -> Self:
         """Open the file, or make it; it grows to `max_bytes` at most, if that is given.
 
         Raises:
@@ -50,7 +51,7 @@ class SqliteJournal:
 
         def connect() -> Writes:
             db = connect_writer(path, now_us=clock.now_us(), busy_timeout_s=busy_timeout_s, max_bytes=max_bytes)
-            return Writes(db, clock, Owners(path))
+            return Writes(db, clock, Owners(path), Guard(path))
 
         bells = Bells()
         writer = Writer(path, connect, bells, poll_s=POLL_S)

@@ -14,6 +14,7 @@ from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, TenantId
 from agent_sdk.core.ports import Batch, Claim, Clock, InboxDraft, LedgerChange, LedgerRow, SessionMove
 from agent_sdk.core.run import ENDS
 from agent_sdk.storage import refusals
+from agent_sdk.storage.sqlite.guard import Guard
 from agent_sdk.storage.sqlite.owners import Owners
 
 _ENVELOPE = ("tenant", "run_id", "seq", "epoch", "type", "v", "at", "cause", "meta", "body", "hash")
@@ -40,11 +41,13 @@ WHERE tenant = ? AND scope = ? AND (? <= 0 OR cap IS NULL OR reserved + settled 
 class Writes:
     """The writing connection, and the store's own time: `now` is the same throughout a transaction."""
 
-    def __init__(self, db: sqlite3.Connection, clock: Clock, owners: Owners) -> None:
+    def __init__(self, db: sqlite3.Connection, clock: Clock, owners: Owners, guard: Guard) -> None:
         self.db = db
         self.now = 0
         self._clock = clock
         self._owners = owners
+        self._guard = guard
+        guard.hold()
 
     def begin(self) -> None:
         self.db.execute("BEGIN IMMEDIATE")
@@ -155,7 +158,8 @@ class Writes:
 
     def close(self) -> None:
         """Let go of the owners' locks, and of the connection."""
-        with closing(self.db):
+        with closing(self._guard), closing(self.db):
+            self._guard.release()
             self._owners.close()
             self._owners.clean(self._owners_needed())
 

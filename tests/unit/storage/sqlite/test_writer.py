@@ -10,6 +10,7 @@ import pytest
 
 from agent_sdk.core.errors import StorageError
 from agent_sdk.storage.follow import Bells
+from agent_sdk.storage.sqlite.guard import Guard
 from agent_sdk.storage.sqlite.owners import Owners
 from agent_sdk.storage.sqlite.writer import Writer
 from agent_sdk.storage.sqlite.writes import Writes
@@ -33,10 +34,11 @@ class Bench:
 
     def connect(self) -> Writes:
         db = sqlite3.connect(self.path, isolation_level=None)
+        db.execute("PRAGMA journal_mode = WAL")
         db.executescript(SCHEMA)
         db.execute("PRAGMA foreign_keys = ON")
         db.set_trace_callback(self.statements.append)
-        return Writes(db, Clock(), Owners(self.path))
+        return Writes(db, Clock(), Owners(self.path), Guard(self.path))
 
     async def together(self, *works: Callable[[Writes], object]) -> list[object]:
         """Do all of these in one group, and return their results or errors."""
