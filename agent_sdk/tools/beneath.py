@@ -79,6 +79,7 @@ class Directory:
         shown = self.show(name)
         if not stat.S_ISREG(self.status(name).st_mode):
             raise ToolError(f"{shown!r} is {self._kind(name)}, not a regular file", hint="list_files shows the files that can be read")
+        self._refuse_live_database(name)
         with _told(shown), os.fdopen(os.open(self._target(name), _READ, dir_fd=self.fd), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ToolError(f"{shown!r} is no regular file any more")
@@ -93,6 +94,7 @@ class Directory:
         Raises:
             ToolError: what is there is no regular file, or the system refuses.
         """
+        self._refuse_live_database(name)
         mode = self._mode_to_keep(name)
         with _told(self.show(name)):
             fd = os.open(self._target(temporary), _CREATE, 0o666, dir_fd=self.fd)
@@ -118,6 +120,19 @@ class Directory:
     def close(self) -> None:
         if self.fd is not None:
             os.close(self.fd)
+
+    def _refuse_live_database(self, name: str) -> None:
+        """Refuse a database in use: to open and close one of its files gives away the locks of this process's journal.
+
+        See https://www.sqlite.org/howtocorrupt.html, 2.2.
+        """
+        database = name.removesuffix("-wal").removesuffix("-shm")
+        for beside in (f"{database}-wal", f"{database}-shm"):
+            try:
+                os.stat(self._target(beside), dir_fd=self.fd, follow_symlinks=False)
+            except OSError:
+                continue
+            raise ToolError(f"{self.show(name)!r} belongs to a database in use", hint="ask whoever keeps the database instead")
 
     def _mode_to_keep(self, name: str) -> int | None:
         try:

@@ -285,3 +285,12 @@ async def test_as_tools_they_are_declared_and_called(files: Files, pool: ThreadP
     }
     with pytest.raises(ArgumentsInvalid):
         await read.call({"path": "a.txt", "offset": -1}, context)
+
+
+@pytest.mark.parametrize("name", ["agent.db", "agent.db-wal", "agent.db-shm"])
+def test_a_database_in_use_is_neither_read_nor_replaced(root: Path, files: Files, name: str) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (root / f"agent.db{suffix}").write_text("pages")
+    assert "belongs to a database in use" in refusal(lambda: files.read_file(name))
+    assert "belongs to a database in use" in refusal(lambda: files.write_file(name, "text"))
+    assert (root / name).read_text() == "pages"
