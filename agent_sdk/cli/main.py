@@ -1,6 +1,7 @@
 """The command `agent-sdk`: its parts, its global options, and the one place where errors become text and exit codes."""
 
 import io
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,8 +49,11 @@ app.add_typer(config, name="config")
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # the caller closed it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (open until the process ends)
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding cannot hold is no reason to fail
     try:
         app()

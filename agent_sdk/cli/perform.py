@@ -154,4 +154,5 @@ def _tell_steps(followed: Followed) -> None:
     rows = rows_of(followed.run, at=followed.at)
     if rows and on_terminal(sys.stderr):
         with contextlib.suppress(OSError):
-            make_console(sys.stderr).print(step_grid(rows).rich())
+            console = make_console(sys.stderr)
+            console.print(step_grid(rows).rich(console.width))

@@ -75,7 +75,7 @@ def summary_lines(run: Run, rows: list[StepRow], *, at: int) -> Iterator[str]:
         if row.failure is not None and row.failure.message and row.id != run.failed_step:
             yield f"{safe(row.id)}: {safe(row.failure.message)} [{row.failure.code}]"
     end = run.ended_at if run.ended_at is not None else at
-    state = f"waits: {run.reason}" if run.state == "waiting" else run.state
+    state = {"waiting": f"waits: {run.reason}", "queued": "suspended"}.get(run.state, run.state)
     yield f"{state} after {render_duration(max(0, end - run.created_at))}; {count_states(rows)}"
     yield f"usage: {render_usage(run.usage)}"
 
@@ -99,7 +99,9 @@ def next_lines(run: Run, recall: Recall) -> Iterator[str]:
     """Yield what can be done with the run now."""
     for step in run.graph.unknown if run.state == "waiting" else ():
         yield f"nobody knows whether {safe(step)} was done; look, then decide: {recall.decide(run.run_id, step)}"
-    if not run.is_ended:
+    if run.state in {"planning", "running"}:
+        yield f"if nobody performs it any more, go on with it:  {recall.resume(run.run_id)}"
+    elif not run.is_ended:
         yield f"go on with it:  {recall.resume(run.run_id)}"
     yield f"look at it:     {recall.show(run.run_id)}"
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+GAP = 3
+"""Columns of the terminal between two of a table."""
+
 
 def emit(text: str) -> None:
     """Write to stdout, now: whoever reads a pipe gets it at once, and one that is gone is noticed.
@@ -61,35 +64,53 @@ def verbatim(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of short texts. The first column is never cut; `styles` has one a row, or none at all."""
+    """A table of short texts.
+
+    `styles` has one a row, or none at all. The columns in `spare` go first where a terminal is too narrow for all.
+    """
 
     heads: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     styles: Sequence[str] = ()
+    spare: tuple[int, ...] = ()
 
     def plain(self) -> str:
         """Return aligned lines for a pipe or a file."""
-        lines = [self.heads, *self.rows]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.heads))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+        widths = self._widths()
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (self.heads, *self.rows))
+        return "\n".join(line.rstrip() for line in lines)
 
-    def rich(self) -> "Table":
-        """Return what Rich shows on a terminal of any width."""
+    def rich(self, width: int) -> "Table":
+        """Return what Rich shows on a terminal of that width; what still has no room is cut, but for the first column, which is folded."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
+        shown = self._fitting(width)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for index, head in enumerate(self.heads):
-            table.add_column(head, overflow="ellipsis" if index else "fold", no_wrap=index > 0)
+        for column in shown:
+            table.add_column(self.heads[column], overflow="ellipsis" if column else "fold", no_wrap=column > 0)
         for index, row in enumerate(self.rows):
-            table.add_row(*(Text(cell) for cell in row), style=self.styles[index] if self.styles else None)
+            table.add_row(*(Text(row[column]) for column in shown), style=self.styles[index] if self.styles else None)
         return table
+
+    def _widths(self) -> list[int]:
+        return [max(len(line[column]) for line in (self.heads, *self.rows)) for column in range(len(self.heads))]
+
+    def _fitting(self, width: int) -> list[int]:
+        widths = self._widths()
+        shown = list(range(len(widths)))
+        for column in self.spare:
+            if sum(widths[each] + GAP for each in shown) - GAP <= width:
+                break
+            shown.remove(column)
+        return shown
 
 
 def emit_grid(grid: Grid) -> None:
     """Write a table to stdout: for people on a terminal, in aligned lines elsewhere."""
     if on_terminal(sys.stdout):
-        make_console(sys.stdout).print(grid.rich())
+        console = make_console(sys.stdout)
+        console.print(grid.rich(console.width))
     else:
         emit(grid.plain())

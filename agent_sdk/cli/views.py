@@ -102,7 +102,7 @@ class LiveTable:
         shown, hidden = telling_rows(rows, max(1, self.live.console.height - LEFT_FREE))
         parts: list[RenderableType] = [Text(f"{_doing(run, now_us - self.last_at)}; {count_states(rows)}", style="bold")]
         if shown:
-            parts.append(step_grid(shown).rich())
+            parts.append(step_grid(shown).rich(self.live.console.width))
         if hidden:
             parts.append(Text(f"... and {render_counts(hidden)}", style="dim"))
         if self.said:
