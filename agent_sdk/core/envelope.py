@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import cast, get_args
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 from pydantic_core import to_json
 
-from agent_sdk.core.codec import dump, load
+from agent_sdk.core.codec import dump, from_json, load
 from agent_sdk.core.errors import JournalCorrupt
 from agent_sdk.core.events import Event, Fact, UnknownEvent
 from agent_sdk.core.ids import ArtifactId, RunId, TenantId
@@ -47,6 +47,14 @@ class Envelope:
     meta: bytes
     body: bytes | None
     hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What stands in a body where a value is an artifact."""
+
+    sha256: ArtifactId
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +108,24 @@ def decode(
     else:
         try:
             event = load(kind, _joined(envelope, artifacts or {}, current, upcasters))
-        except (ValidationError, ValueError) as error:
-            raise JournalCorrupt(
-                f"event {envelope.seq} of run {envelope.run_id} ({envelope.type} v{envelope.v}) cannot be read",
-                hint="restore the journal from a backup; `agent-sdk runs events` shows what can still be read",
-            ) from error
+        except ValueError as error:
+            raise _corrupt(envelope) from error
     return Fact(envelope.seq, envelope.epoch, envelope.at, event, envelope.cause)
 
 
 def artifacts_named(envelope: Envelope) -> Mapping[str, ArtifactId]:
-    """Return the body's fields whose values are artifacts, with the artifacts' ids."""
+    """Return the body's fields whose values are artifacts, with the artifacts' ids.
+
+    Raises:
+        JournalCorrupt: the body is not of the shape that it was stored in.
+    """
     if envelope.body is None or ARTIFACTS_KEY.encode() not in envelope.body:
         return {}
-    named = json.loads(envelope.body).get(ARTIFACTS_KEY, {})
-    return {name: ArtifactId(place["sha256"]) for name, place in named.items()}
+    try:
+        places = from_json(dict[str, _Place], load(dict[str, JsonValue], envelope.body).get(ARTIFACTS_KEY, {}))
+    except ValueError as error:
+        raise _corrupt(envelope) from error
+    return {name: place.sha256 for name, place in places.items()}
 
 
 def artifact_id(data: bytes) -> ArtifactId:
@@ -167,13 +179,18 @@ def _joined(
         if envelope.meta == b"{}":
             return envelope.body
         return envelope.meta[:-1] + b"," + envelope.body[1:]
-    body: dict[str, JsonValue] = json.loads(envelope.body) if envelope.body is not None else {}
-    body.pop(ARTIFACTS_KEY, None)
+    values = load(dict[str, JsonValue], envelope.meta) | load(dict[str, JsonValue], envelope.body or b"{}")
+    values.pop(ARTIFACTS_KEY, None)
     for name, identity in artifacts_named(envelope).items():
-        if identity not in artifacts:
-            continue
-        body[name] = json.loads(artifacts[identity])
-    values: dict[str, JsonValue] = json.loads(envelope.meta) | body
+        if identity in artifacts:
+            values[name] = json.loads(artifacts[identity])
     for version in range(envelope.v, current):
         values = upcasters[envelope.type, version](values)
-    return json.dumps(values).encode()
+    return to_json(values)
+
+
+def _corrupt(envelope: Envelope) -> JournalCorrupt:
+    return JournalCorrupt(
+        f"event {envelope.seq} of run {envelope.run_id} ({envelope.type} v{envelope.v}) cannot be read",
+        hint="restore the journal from a backup; `agent-sdk runs events` shows what can still be read",
+    )

@@ -17,9 +17,15 @@ _EXPECTED: Mapping[str, str] = {
     "string_type": "a string",
     "dict_type": "an object",
     "tuple_type": "an array",
-    "literal_error": "one of the allowed words",
     "dataclass_type": "an object",
     "union_tag_invalid": '"tool" or "model"',
+}
+
+
+_MESSAGES: Mapping[str, str] = {
+    "dataclass_type": "this is no object",
+    "tuple_type": "this is no array",
+    "union_tag_invalid": "there is no such kind of step",
 }
 
 
@@ -39,8 +45,8 @@ def parse_plan(value: JsonValue) -> tuple[Plan | None, tuple[Finding, ...]]:
         return None, tuple(
             Finding(
                 "plan_shape",
-                _json_path(problem["loc"]),
-                problem["msg"],
+                _json_path(problem["loc"]) + (".kind" if problem["type"] == "union_tag_invalid" else ""),
+                _MESSAGES.get(problem["type"], problem["msg"]),
                 hint=_hint(problem["type"]),
                 expected=_EXPECTED.get(problem["type"]),
                 found=_found(problem),
