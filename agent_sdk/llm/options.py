@@ -43,15 +43,14 @@ class OpenAIOptions:
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)
-        if self.api_key is None:
-            if self.is_openai:
-                raise ConfigError("OpenAI needs an API key, and none is set", hint="set OPENAI_API_KEY, or base_url for another server")
-            return
-        _check_header("the API key", self.api_key)
-        if urlsplit(self.base_url).username is not None:
-            raise ConfigError("base_url holds a user and api_key a key; a request can carry one of them", hint="take one away")
         if self.organization is not None:
             _check_header("the organization", self.organization)
+        if self.api_key is not None:
+            _check_header("the API key", self.api_key)
+            if urlsplit(self.base_url).username is not None:
+                raise ConfigError("base_url holds a user and api_key a key; a request can carry one of them", hint="take one away")
+        elif self.is_openai:
+            raise ConfigError("OpenAI needs an API key, and none is set", hint="set OPENAI_API_KEY, or base_url for another server")
 
     @property
     def is_openai(self) -> bool:

@@ -35,8 +35,8 @@ class FakeOpenAI:
     """Answers requests from `script`: one item each in order, or whatever a function of the request returns.
 
     Use it as an async context manager, or by `start_in_thread` from synchronous code. What is malformed gets the vendor's 400 and takes no
-    item; with `api_key`, any other key gets its 401. `requests` and `keys` hold what was asked and with which key; `hung_up` counts clients
-    that left early.
+    item; with `api_key`, any other key gets its 401. `requests` and `keys` hold what was asked and with which key, `peers` the ends of the
+    connections that were used; `hung_up` counts clients that left early.
     """
 
     def __init__(self, script: Callable[[ChatRequest], ServerReply] | Iterable[ServerItem], *, api_key: str | None = None) -> None:
@@ -46,6 +46,7 @@ class FakeOpenAI:
         self.base_url = ""
         self.requests: list[ChatRequest] = []
         self.keys: list[str | None] = []
+        self.peers: set[object] = set()
         self.hung_up = 0
 
     async def __aenter__(self) -> Self:
@@ -84,6 +85,7 @@ class FakeOpenAI:
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         self.keys.append(http.headers.get("Authorization", "").removeprefix("Bearer ") or None)
+        self.peers.add(http.get_extra_info("peername"))
         body = await http.read()
         try:
             request = parse_request(body)

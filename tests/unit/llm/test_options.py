@@ -46,7 +46,7 @@ def test_the_key_is_not_in_the_representation() -> None:
 
 def test_a_bad_organization_is_refused() -> None:
     with pytest.raises(ConfigError, match="organization"):
-        OpenAIOptions("k", organization="a\nb")
+        OpenAIOptions(None, LOCAL, organization="a\nb")
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
