@@ -369,6 +369,15 @@ async def test_plain_http_behind_https_is_a_failed_connection() -> None:
             await ask(model, is_stream=False)
 
 
+async def test_a_handshake_that_never_ends_is_given_up() -> None:
+    async def listen(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with speaking(listen) as url, opened(url.replace("http:", "https:"), timeouts=Timeouts(connect_s=0.1)) as model:
+        with pytest.raises(Unavailable, match=r"no connection to .* within 0\.1 s"):
+            await ask(model, is_stream=False)
+
+
 SCHEMA: dict[str, JsonValue] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
