@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent_sdk.cli.config import config
+from agent_sdk.cli.demo import demo
 from agent_sdk.cli.errors import ExitCode, exit_code_of, exit_code_table, first_cause, render_error
 from agent_sdk.cli.opening import Globals
 from agent_sdk.cli.plan import plan
@@ -41,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(demo)
 app.add_typer(runs, name="runs")
 app.add_typer(plan, name="plan")
 app.add_typer(tools, name="tools")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, TypeVar
 
@@ -30,6 +31,8 @@ Package = Annotated[
     str | None,
     Field(description='One package at the top; "." for the modules that stand there by themselves; null for the whole tree.'),
 ]
+
+_PARSER = threading.Lock()
 
 _COMMENT_LINE, _BLANK_LINE = "comment", "blank"
 _LINES = re.compile(
@@ -65,7 +68,7 @@ def read_imports(context: Context, paths: list[str]) -> ImportsRead:
     """Read which modules some files import, anywhere in them, with relative imports made absolute."""
 
     def look(path: str, source: str) -> ModuleImports:
-        names = {name for node in _statements(ast.parse(source)) for name in _imported(node, package_of(path))}
+        names = {name for node in _statements(_parse(source)) for name in _imported(node, package_of(path))}
         return ModuleImports(module=module_name(path), names=sorted(names))
 
     modules, unreadable = _each(context, paths, look)
@@ -77,7 +80,7 @@ def read_docstrings(context: Context, paths: list[str]) -> DocstringsRead:
     """Read which modules begin with a docstring; an empty one has none."""
 
     def look(path: str, source: str) -> tuple[str, bool]:
-        return module_name(path), bool((ast.get_docstring(ast.parse(source)) or "").strip())
+        return module_name(path), bool((ast.get_docstring(_parse(source)) or "").strip())
 
     modules, unreadable = _each(context, paths, look)
     undocumented = [name for name, has_docstring in modules if not has_docstring]
@@ -123,6 +126,12 @@ def _each(context: Context, paths: Sequence[str], look: Callable[[str, str], T])
         ) as error:  # the last two: what the parser says of too deep a nesting
             unreadable.append(Unreadable(path=path, reason=f"{type(error).__name__}: {error}"[:200]))
     return found, unreadable
+
+
+def _parse(source: str) -> ast.Module:
+    """Parse one source at a time: before Python 3.13, parsing in several threads at once may end in a SystemError (gh-106905)."""
+    with _PARSER:
+        return ast.parse(source)
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
