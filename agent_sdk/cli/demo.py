@@ -23,6 +23,7 @@ from agent_sdk.cli.terminal import emit, safe, tell
 from agent_sdk.config import load_settings
 from agent_sdk.core.errors import RequestError
 from agent_sdk.core.ids import RunId
+from agent_sdk.core.run import Run
 from agent_sdk.observability import configure_logging
 from agent_sdk.runtime import App, Runtime, StartOptions
 
@@ -85,6 +86,7 @@ def demo(
             if (code := report(performed, opened.recall, show)) is not ExitCode.DONE:
                 raise typer.Exit(code)
             if not (json or quiet):
+                _tell_rejected(performed.run, journal)
                 emit("")
     if not (json or quiet):
         tell(f"all runs of the demo: agent-sdk runs list --journal {shlex.quote(journal)}")
@@ -136,9 +138,15 @@ def _going_on(run_id: RunId) -> Begin:
     return begin
 
 
+def _tell_rejected(run: Run, journal: str) -> None:
+    if run.questions > 1:
+        events = shlex.join(["agent-sdk", "runs", "events", run.run_id, "--journal", journal])
+        tell(f"the checker sent {run.questions - 1} plan back before anything ran; the model mended it: {events}")
+
+
 @contextmanager
 def _fit_for_parsing() -> Generator[None]:
-    """Say nothing of doubtful syntax in files that are not ours, and seldom search syntax trees for circles, which takes a third of the time."""
+    """Say nothing of doubtful syntax in files that are not ours, and seldom search the trees for circles, which takes a third of the time."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     with warnings.catch_warnings():
