@@ -5,9 +5,9 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import (
@@ -356,7 +356,7 @@ async def test_a_connection_closed_without_a_word_may_be_tried_again(is_stream: 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused_for_good() -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     async with saying(b"", tls) as url, opened(url, "sk-secret") as model:
         with pytest.raises(CertificateRefused, match="is not trusted") as caught:
             await ask(model, is_stream=False)
