@@ -5,6 +5,8 @@ import json
 
 from pydantic import JsonValue
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(value: JsonValue) -> bytes:
     """Encode with sorted keys and no white space, as UTF-8.
@@ -12,7 +14,7 @@ def canonical_json(value: JsonValue) -> bytes:
     Raises:
         ValueError: the value holds NaN, an infinity or an object that JSON cannot hold.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest_of(value: JsonValue) -> str:

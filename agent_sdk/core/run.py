@@ -225,14 +225,10 @@ class Run:
         self._call_settled(state)
         if event.step in self.calls:
             return
-        match state.on_error:
-            case "fail" | "retry":
-                self._doom(failure, event.step)
-            case "repair":
-                if (failed := state.group or event.step) not in self.to_repair:
-                    self.to_repair.append(failed)
-            case "skip":
-                pass
+        if state.on_error in {"fail", "retry"}:
+            self._doom(failure, event.step)
+        elif state.on_error == "repair" and (failed := state.group or event.step) not in self.to_repair:
+            self.to_repair.append(failed)
 
     def _doom(self, failure: Failure, step: StepId) -> None:
         """Let the run end with its first failure; what fails after it changes nothing."""
@@ -252,6 +248,8 @@ class Run:
             case "fail":
                 self._failed(StepFailed(event.step, state.attempt, "effect_unknown", message="decided as failed"), at)
                 return
+            case _:
+                assert_never(event.decision)
         self._call_settled(state)
 
     def _refused(self, event: CheckRefused, at: int) -> None:

@@ -66,7 +66,7 @@ def at_path(schema: Schema, path: Sequence[str]) -> Schema | None:
 
 def items_of(schema: Schema) -> Schema | None:
     """Return the schema of a list's elements; None where the value can be no list."""
-    found = [inner for branch in _branches(schema) if (inner := _step(branch, "0")) is not None and _may_be(branch, "array")]
+    found = [inner for branch in _branches(schema) if _kinds(branch) <= {"array"} and (inner := _step(branch, "0")) is not None]
     if not found:
         return None
     return found[0] if len(found) == 1 else _union(found)
@@ -77,17 +77,21 @@ def mismatch(source: Schema, target: Schema, path: str = "", depth: int = 0) -> 
     if depth > MAX_DEPTH:
         return None
     targets = list(_branches(target))
-    for branch in _branches(source):
+    for branch in (each for plain in _branches(source) for each in _one_by_one(plain)):
         problems = [_misfit(branch, each, path, depth) for each in targets]
         if problems and all(problem is not None for problem in problems):
             if len(problems) == 1:
                 return problems[0]
-            return Mismatch(path, " or ".join(dict.fromkeys(describe(each) for each in targets)), describe(branch))
+            return Mismatch(path, describe(target), describe(branch))
     return None
 
 
 def describe(schema: Schema) -> str:
     """Return a schema in a few words."""
+    return " or ".join(dict.fromkeys(_described(branch) for branch in _branches(schema)))[:80]
+
+
+def _described(schema: Schema) -> str:
     node = schema.node
     if "const" in node:
         return repr(node["const"])[:60]
@@ -98,11 +102,9 @@ def describe(schema: Schema) -> str:
             return f"array of {describe(schema.child(node.get('items')))}" if isinstance(node.get("items"), dict) else "array"
         case "object":
             names = ", ".join(_mapping(node.get("properties")))
-            return f"object with {names}"[:80] if names else "object"
+            return f"object with {names}" if names else "object"
         case str() as kind:
             return kind
-        case list() as kinds:
-            return " or ".join(str(kind) for kind in kinds)
         case _:
             return "anything"
 
@@ -122,6 +124,14 @@ def _branches(schema: Schema, depth: int = 0) -> Iterator[Schema]:
     elif isinstance(kinds := node.get("type"), list):
         for kind in kinds:
             yield Schema({**node, "type": kind}, schema.root)
+    else:
+        yield schema
+
+
+def _one_by_one(schema: Schema) -> Iterator[Schema]:
+    """Yield the values of an enumeration: each may fit another branch of a union."""
+    if isinstance(values := schema.node.get("enum"), list):
+        yield from (Schema.of({"const": value}) for value in values)
     else:
         yield schema
 
@@ -171,7 +181,7 @@ def _misfit(source: Schema, target: Schema, path: str, depth: int) -> Mismatch |
 
 def _object_misfit(source: Schema, target: Schema, path: str, depth: int) -> Mismatch | None:
     have, want = _mapping(source.node.get("properties")), _mapping(target.node.get("properties"))
-    if not have:
+    if not have and source.node.get("additionalProperties") is not False:
         return None
     required = target.node.get("required")
     for name in required if isinstance(required, list) else ():
@@ -220,7 +230,7 @@ def _kind(value: JsonValue) -> str:
             return "string"
         case list():
             return "array"
-        case dict():
+        case _:
             return "object"
 
 

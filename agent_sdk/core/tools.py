@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
@@ -43,7 +44,12 @@ class ToolSpec:
 
     @property
     def label(self) -> Label:
-        return self.output_label if self.output_label is not None else Label(untrusted=(f"tool:{self.name}",))
+        return self.output_label if self.output_label is not None else _label_of(self.name)
+
+
+@lru_cache(maxsize=4096)
+def _label_of(tool: str) -> Label:
+    return Label(untrusted=(f"tool:{tool}",))
 
 
 def ignore_progress(_note: str, _fraction: float | None) -> None:

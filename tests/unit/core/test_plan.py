@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import JsonValue
@@ -43,7 +45,7 @@ def test_a_value_without_references_is_filled_with_itself(value: JsonValue) -> N
 
 @given(JSON)
 def test_a_reference_is_replaced_by_what_it_refers_to_wherever_it_stands(output: JsonValue) -> None:
-    outputs = {StepId("a"): {"x": [output]}}
+    outputs: dict[StepId, JsonValue] = {StepId("a"): {"x": [output]}}
     ref: JsonValue = {"$ref": "a.x.0"}
     assert fill(ref, outputs) == output
     assert fill({"list": [1, ref], "inner": {"deep": ref}}, outputs) == {"list": [1, output], "inner": {"deep": output}}
@@ -54,19 +56,18 @@ def test_every_reference_is_found_with_the_place_where_it_stands() -> None:
     assert list(refs_in(value, "$.args")) == [("$.args.a", Ref(StepId("one"), ("x",))), ("$.args.b[1].c", Ref(StepId("two")))]
 
 
-@pytest.mark.parametrize(
-    ("value", "path", "complaint"),
-    [
-        ({"b": 1, "a": 2}, "s.c", "s.c: there is no 'c' in an object with a, b"),
-        ({}, "s.c", "s.c: there is no 'c' in an object with no fields"),
-        ([1, 2], "s.2", "s.2: there is no '2' in a list of 2"),
-        ([1, 2], "s.-1", "s.-1: there is no '-1' in a list of 2"),
-        ([1], "s." + "9" * 5000, "in a list of 1"),
-        ([{}], "s.0.x", "s.0.x: there is no 'x' in an object with no fields"),
-        ("text" * 50, "s.x", "in the value 'texttext"),
-    ],
-    ids=["field", "empty", "index", "negative", "huge", "inner", "scalar"],
+NOWHERE: Sequence[tuple[JsonValue, str, str]] = (
+    ({"b": 1, "a": 2}, "s.c", "s.c: there is no 'c' in an object with a, b"),
+    ({}, "s.c", "s.c: there is no 'c' in an object with no fields"),
+    ([1, 2], "s.2", "s.2: there is no '2' in a list of 2"),
+    ([1, 2], "s.-1", "s.-1: there is no '-1' in a list of 2"),
+    ([1], "s." + "9" * 5000, "in a list of 1"),
+    ([{}], "s.0.x", "s.0.x: there is no 'x' in an object with no fields"),
+    ("text" * 50, "s.x", "in the value 'texttext"),
 )
+
+
+@pytest.mark.parametrize(("value", "path", "complaint"), NOWHERE, ids=["field", "empty", "index", "negative", "huge", "inner", "scalar"])
 def test_a_place_that_is_not_there_is_named_with_what_is(value: JsonValue, path: str, complaint: str) -> None:
     with pytest.raises(MissingValue) as missing:
         walk_path(value, Ref.parse(path))
@@ -74,7 +75,7 @@ def test_a_place_that_is_not_there_is_named_with_what_is(value: JsonValue, path:
 
 
 def test_a_reference_to_a_step_without_output_is_missing() -> None:
-    with pytest.raises(MissingValue, match="a.x: step 'a' has no output"):
+    with pytest.raises(MissingValue, match=r"a\.x: step 'a' has no output"):
         fill({"$ref": "a.x"}, {})
 
 
