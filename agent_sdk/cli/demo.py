@@ -146,7 +146,7 @@ def _tell_rejected(run: Run, journal: str) -> None:
 
 @contextmanager
 def _fit_for_parsing() -> Generator[None]:
-    """Say nothing of doubtful syntax in files that are not ours, and seldom search the trees for circles, which takes a third of the time."""
+    """Say nothing of doubtful syntax in others' files, and seldom search the trees for circles: that takes a third of the time."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     with warnings.catch_warnings():
