@@ -89,6 +89,10 @@ class FakeTool:
         return [context.step_id for context, _ in self.calls]
 
 
+def gives(output: JsonValue) -> Body:
+    return lambda _args, _context: output
+
+
 def sleeper(delay_s: float, output: JsonValue = "slept") -> Body:
     async def body(_args: Args, _context: Context) -> JsonValue:
         await asyncio.sleep(delay_s)
@@ -223,7 +227,7 @@ class World:
             self.clock.advance(LEASE_S + 1)
         self.owners += 1
         claim = await self.journal.claim(TENANT, RUN, OwnerId(f"owner-{self.owners}"), lease_s=LEASE_S)
-        self.run = await load_run(self.journal, TENANT, RUN, self.limits)
+        self.run = await self.folded()
         spec, tools = self.spec, {tool.name: tool for tool in self.tools}
         parts = Parts(
             self.journal,
@@ -279,10 +283,14 @@ class World:
         """Return the journal, one short line a fact."""
         return [told(fact) for fact in await self.facts()]
 
+    async def folded(self) -> Run:
+        """Return the run as its journal describes it."""
+        return await load_run(self.journal, TENANT, RUN, self.limits)
+
     async def state(self) -> str:
         """Return what the run's row says, checked against the fold of its journal."""
         row = await self.journal.row(TENANT, RUN)
-        run = await load_run(self.journal, TENANT, RUN, self.limits)
+        run = await self.folded()
         assert (row.state, row.reason, row.head) == (run.state, run.reason, run.head)
         return row.state if row.reason is None else f"{row.state}: {row.reason}"
 

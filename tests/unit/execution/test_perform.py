@@ -1,0 +1,344 @@
+"""The boundaries to tools and models: whatever happens behind them becomes an outcome in the journal."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+from pydantic import JsonValue
+
+from agent_sdk.core.agent import Limits
+from agent_sdk.core.errors import ArgumentsInvalid, NotDone, RateLimited, ToolError, Unavailable
+from agent_sdk.core.events import Event, StepFailed, StepUnknown
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.messages import Message, TextPart
+from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest, Progress, ReplyDone, Stop, TextDelta
+from agent_sdk.core.plan import ModelStep
+from agent_sdk.core.ports import Verdict
+from agent_sdk.core.tools import Effect
+from agent_sdk.core.usage import NO_USAGE
+from agent_sdk.testing import ScriptedModel
+from tests.unit.execution.world import Args, Context, FakeTool, Tokens, World, gives, plan, raiser, ref, sleeper, step
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def one_step(tool: FakeTool, limits: Limits | None = None) -> World:
+    return World([tool], plan=plan(step("a", tool.name)), limits=limits or Limits())
+
+
+async def end_of(world: World) -> Event:
+    """Perform the run and return the event that its step ended with."""
+    await world.drive()
+    return next(fact.event for fact in reversed(await world.facts()) if fact.event.type.startswith("step."))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retryable", "message"),
+    [
+        (ValueError("no such city"), "tool_failed", False, "ValueError: no such city"),
+        (ValueError(), "tool_failed", False, "ValueError"),
+        (TimeoutError("slow"), "tool_failed", True, "TimeoutError: slow"),
+        (ConnectionResetError("gone"), "tool_failed", True, "ConnectionResetError: gone"),
+        (SystemExit(3), "tool_exited", False, "the tool tried to end the process: SystemExit(3)"),
+        (asyncio.CancelledError(), "tool_cancelled_itself", False, "the tool was cancelled from within, not by the run"),
+        (UnprintableError(), "tool_failed", False, "UnprintableError"),
+        (ExceptionGroup("two", [ValueError("a"), KeyError("b")]), "tool_failed", False, "ExceptionGroup: two (2 sub-exceptions)"),
+        (ToolError("closed on Sundays", hint="try Monday"), "tool_failed", False, "closed on Sundays"),
+        (RateLimited("too fast"), "model_rate_limited", True, "too fast"),
+        (ArgumentsInvalid("`n` is no number"), "arguments_invalid", False, "`n` is no number"),
+    ],
+)
+async def test_what_a_tool_raises_is_a_fact(error: BaseException, code: str, retryable: bool, message: str) -> None:
+    end = await end_of(one_step(FakeTool("fail", raiser(error))))
+    assert isinstance(end, StepFailed)
+    assert (end.code, end.retryable, end.message) == (code, retryable, message)
+
+
+async def test_a_failure_keeps_its_traceback_and_a_meant_one_its_hint() -> None:
+    by_accident = await end_of(one_step(FakeTool("fail", raiser(ValueError("oops")))))
+    assert isinstance(by_accident, StepFailed)
+    assert by_accident.traceback is not None
+    assert "raise left.pop(0)" in by_accident.traceback
+
+    on_purpose = await end_of(one_step(FakeTool("fail", raiser(ToolError("closed", hint="try Monday")))))
+    assert isinstance(on_purpose, StepFailed)
+    assert (on_purpose.hint, on_purpose.traceback) == ("try Monday", None)
+
+
+async def test_a_meant_failure_with_a_cause_keeps_its_traceback() -> None:
+    def fail(_args: Args, _context: Context) -> JsonValue:
+        raise ToolError("no answer") from OSError("line cut")
+
+    end = await end_of(one_step(FakeTool("fail", fail)))
+    assert isinstance(end, StepFailed)
+    assert end.traceback is not None
+    assert "OSError: line cut" in end.traceback
+
+
+async def test_a_long_message_and_traceback_are_cut() -> None:
+    end = await end_of(one_step(FakeTool("fail", raiser(ValueError("x" * 1_000_000)))))
+    assert isinstance(end, StepFailed)
+    assert (len(end.message or ""), len(end.traceback or "")) == (4000, 16_000)
+
+
+@pytest.mark.parametrize("error", [ValueError("mid-send"), SystemExit(), asyncio.CancelledError(), TimeoutError(), ToolError("no")])
+async def test_a_once_effect_that_fails_is_unknown(error: BaseException) -> None:
+    world = one_step(FakeTool("pay", raiser(error), "once", retries=5))
+    assert isinstance(await end_of(world), StepUnknown)
+    assert await world.state() == "waiting: unknown_effect"
+
+
+@pytest.mark.parametrize("error", [NotDone("the account is empty"), ArgumentsInvalid("`n` is no number")])
+async def test_a_once_effect_that_was_not_done_has_failed(error: ToolError) -> None:
+    world = one_step(FakeTool("pay", raiser(error), "once"))
+    end = await end_of(world)
+    assert isinstance(end, StepFailed)
+    assert end.code == error.code
+    assert await world.state() == "failed"
+
+
+@pytest.mark.parametrize(
+    ("effect", "end"), [("read", StepFailed), ("idempotent", StepFailed), ("verify", StepFailed), ("once", StepUnknown)]
+)
+async def test_a_tool_that_hangs_is_ended_at_its_time_limit(effect: Effect, end: type[Event]) -> None:
+    world = one_step(FakeTool("hang", sleeper(1e6), effect, timeout_s=5))
+    made = await end_of(world)
+    assert isinstance(made, end)
+    assert isinstance(made, (StepFailed, StepUnknown))
+    assert (made.code, made.message) == ("tool_timed_out", "no result within 5 s")
+    assert 5 <= world.clock.monotonic() < 5.1
+
+
+async def test_the_limit_of_the_agent_holds_where_the_tool_has_none() -> None:
+    world = one_step(FakeTool("hang", sleeper(1e6)), Limits(step_timeout_s=7))
+    end = await end_of(world)
+    assert isinstance(end, StepFailed)
+    assert end.message == "no result within 7 s"
+
+
+async def test_a_tool_that_turns_its_time_limit_into_another_error_has_timed_out() -> None:
+    async def disguise(_args: Args, _context: Context) -> JsonValue:
+        try:
+            await asyncio.sleep(1e6)
+        except asyncio.CancelledError:
+            raise OSError("interrupted") from None
+        return None
+
+    end = await end_of(one_step(FakeTool("hang", disguise, timeout_s=5)))
+    assert isinstance(end, StepFailed)
+    assert end.code == "tool_timed_out"
+
+
+async def test_a_tool_knows_its_deadline() -> None:
+    tool = FakeTool("look", timeout_s=5)
+    world = one_step(tool)
+    await world.drive()
+    assert [context.deadline_s for context, _ in tool.calls] == [5.0]
+
+
+@pytest.mark.parametrize("output", ["x" * 50_000_000, ["x" * 1000] * 50_000, {"all": "x" * 50_000_000}], ids=["text", "list", "object"])
+async def test_an_output_of_50_mb_is_refused(output: JsonValue) -> None:
+    end = await end_of(one_step(FakeTool("dump", gives(output))))
+    assert isinstance(end, StepFailed)
+    assert end.code == "output_too_large"
+    assert end.message is not None
+    assert "at most 16,777,216 are allowed" in end.message
+
+
+async def test_an_output_that_json_cannot_hold_is_a_failure_of_the_tool() -> None:
+    end = await end_of(one_step(FakeTool("dump", gives([cast("JsonValue", object())]))))
+    assert isinstance(end, StepFailed)
+    assert end.code == "tool_failed"
+
+
+async def test_a_started_step_whose_tool_is_there_no_more_fails() -> None:
+    world = one_step(FakeTool("look", sleeper(10)))
+    await world.begin()
+    asyncio.get_running_loop().call_later(1, world.executor.interrupt, "suspend")
+    assert await world.executor.drive() == "suspended"
+    world.tools = []
+    assert await world.resume() == "ended"
+    assert (await world.story())[-2:] == ["step.failed a not_found #2", "run.failed a not_found"]
+
+
+async def test_a_verified_effect_is_asked_for_before_it_is_repeated() -> None:
+    sent = list[str]()
+
+    def send(_args: Args, context: Context) -> JsonValue:
+        sent.append(context.idempotency_key)
+        raise ConnectionResetError
+
+    done = FakeTool("send", send, "verify", retries=3, verdict=lambda context: Verdict(is_done=context.attempt == 3, output="receipt"))
+    world = one_step(done)
+    assert await world.drive() == "ended"
+    assert world.run.answer == "receipt"
+    assert (sent, done.asked) == (["run/a"] * 2, ["run/a"] * 2)
+
+
+async def test_the_idempotency_key_is_the_same_at_every_attempt() -> None:
+    tool = FakeTool("put", raiser(TimeoutError(), TimeoutError()), "idempotent", retries=2)
+    await one_step(tool).drive()
+    assert [(context.idempotency_key, context.attempt) for context, _ in tool.calls] == [("run/a", 1), ("run/a", 2), ("run/a", 3)]
+
+
+def ask(schema: dict[str, JsonValue] | None = None, **args: JsonValue) -> ModelStep:
+    return ModelStep(StepId("m"), "Sum it up.", args, schema)
+
+
+async def test_a_model_step_asks_with_its_prompt_and_material() -> None:
+    model = ScriptedModel(["a summary"])
+    world = World([FakeTool("look", gives(["x"]))], model=model, plan=plan(step("a", "look"), ask(texts=ref("a"), n=1)))
+    assert await world.drive() == "ended"
+    assert world.run.answer == "a summary"
+    (request,) = model.requests
+    assert (request.id, request.model, request.max_attempts) == ("m", "m", 101)
+    assert [message.text for message in request.conversation] == ['Sum it up.\n\n{\n "texts": [\n  "x"\n ],\n "n": 1\n}']
+
+
+NUMBER: dict[str, JsonValue] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "bad", "code"),
+    [
+        (None, "  ", "reply_empty"),
+        (NUMBER, "about five", "reply_not_json"),
+        (NUMBER, '{"n": NaN}', "reply_not_json"),
+        (NUMBER, '{"n": "five"}', "reply_type"),
+    ],
+)
+async def test_a_model_is_told_what_is_wrong_with_its_reply(schema: dict[str, JsonValue] | None, bad: str, code: str) -> None:
+    model = ScriptedModel([bad, '{"n": 5}'])
+    world = World([], model=model, plan=plan(ask(schema, x=1), result=ref("m")))
+    assert await world.drive() == "ended"
+    assert world.run.answer == ({"n": 5} if schema is not None else '{"n": 5}')
+    assert f"step.retried m {code} #2" in await world.story()
+    said = [message.text for message in model.requests[1].conversation][1:]
+    assert said[0] == bad
+    assert said[1].startswith("That reply does not hold: ")
+
+
+async def test_a_model_that_never_mends_its_reply_fails_the_step() -> None:
+    world = World([], ["no"] * 9, plan=plan(ask(NUMBER)))
+    assert isinstance(end := await end_of(world), StepFailed)
+    assert (end.code, end.attempt) == ("reply_not_json", 3)
+    assert await world.state() == "failed"
+
+
+@pytest.mark.parametrize(
+    ("stop", "text", "code", "message"),
+    [
+        ("length", "half a sen", "reply_cut", "the model's reply was cut at its output limit"),
+        ("refused", "I would rather not", "model_content_refused", "the model refused: I would rather not"),
+        ("refused", "", "model_content_refused", "the model refused to answer"),
+    ],
+)
+async def test_half_a_reply_is_none(stop: Stop, text: str, code: str, message: str) -> None:
+    reply = ModelReply(Message("assistant", (TextPart(text),)), NO_USAGE, stop)
+    end = await end_of(World([], [reply], plan=plan(ask())))
+    assert isinstance(end, StepFailed)
+    assert (end.code, end.message) == (code, message)
+
+
+async def test_a_model_that_fails_is_not_retried_a_second_time_by_the_step() -> None:
+    model = ScriptedModel([Unavailable("gone"), "late"])
+    end = await end_of(World([], model=model, plan=plan(ask())))
+    assert isinstance(end, StepFailed)
+    assert (end.code, end.retryable, len(model.requests)) == ("model_unavailable", True, 1)
+
+
+async def test_a_model_step_without_a_model_fails_with_what_to_do() -> None:
+    world = World([], plan=plan(ask()))
+    world.model = None
+    end = await end_of(world)
+    assert isinstance(end, StepFailed)
+    assert end.code == "model_not_named"
+    assert end.hint is not None
+
+
+async def test_tokens_are_streamed_with_attempt_and_index() -> None:
+    tokens = Tokens(listens=True)
+    world = World([], ["well then"], tokens=tokens)
+    assert await world.drive() == "ended"
+    seen = [(delta.step, delta.attempt, delta.index, delta.after_seq) for delta in tokens.deltas]
+    assert seen == [("t1", 1, index, 2) for index in range(len(seen))]
+    assert "".join(delta.delta.text for delta in tokens.deltas if isinstance(delta.delta, TextDelta)) == "well then"
+    assert isinstance(tokens.deltas[-1].delta, ReplyDone)
+
+
+class Streams:
+    """A model that streams what it is given."""
+
+    def __init__(self, *streams: list[Delta]) -> None:
+        self._streams = list(streams)
+        self.closed = 0
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        for delta in self._streams.pop(0):
+            yield delta
+        self.closed += 1
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        raise NotImplementedError
+
+
+def reply(text: str) -> ModelReply:
+    return ModelReply(Message("assistant", (TextPart(text),)), NO_USAGE)
+
+
+async def test_a_further_attempt_voids_what_was_streamed_before() -> None:
+    tokens = Tokens(listens=True)
+    model = Streams([TextDelta("wr"), AttemptStarted(2), TextDelta("ri"), ReplyDone(reply("right"))])
+    world = World([], model=model, tokens=tokens)
+    assert await world.drive() == "ended"
+    assert [(delta.attempt, delta.index, type(delta.delta)) for delta in tokens.deltas] == [
+        (1, 0, TextDelta),
+        (2, 0, AttemptStarted),
+        (2, 1, TextDelta),
+        (2, 2, ReplyDone),
+    ]
+    assert model.closed == 1
+
+
+async def test_a_mended_reply_is_streamed_as_a_further_attempt() -> None:
+    tokens = Tokens(listens=True)
+    model = Streams(
+        [TextDelta("no"), AttemptStarted(2), ReplyDone(reply("no"))],
+        [TextDelta("1"), ReplyDone(reply('{"n": 1}'))],
+    )
+    world = World([], model=model, tokens=tokens, plan=plan(ask(NUMBER)))
+    assert await world.drive() == "ended"
+    assert [delta.attempt for delta in tokens.deltas] == [1, 2, 2, 3, 3]
+
+
+async def test_a_stream_without_a_reply_fails_the_run() -> None:
+    world = World([], model=Streams([TextDelta("well")]), tokens=Tokens(listens=True))
+    assert await world.drive() == "ended"
+    assert (await world.story())[-2:] == ["step.failed t1 model_reply_invalid #1", "run.failed t1 model_reply_invalid"]
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_a_tool_reports_progress_to_whoever_listens(listens: bool) -> None:
+    def work(_args: Args, context: Context) -> JsonValue:
+        context.report("half done", 0.5)
+        return None
+
+    tokens = Tokens(listens=listens)
+    world = World([FakeTool("work", work)], plan=plan(step("a", "work")), tokens=tokens)
+    await world.drive()
+    assert [(delta.step, delta.attempt, delta.delta) for delta in tokens.deltas] == [("a", 1, Progress("half done", 0.5))] * listens
+
+
+async def test_arguments_of_references_are_filled_in() -> None:
+    tool = FakeTool("echo", lambda args, _: args["x"])
+    world = World(
+        [tool], plan=plan(step("a", "echo", {"x": {"deep": [1, {"n": 2}]}}), step("b", "echo", {"x": [ref("a.deep.1.n"), ref("goal")]}))
+    )
+    assert await world.drive() == "ended"
+    assert world.run.answer == [2, "the goal"]
+    assert json.dumps(tool.calls[1][1]) == '{"x": [2, "the goal"]}'
