@@ -51,6 +51,7 @@ class Executor:
         self._wake = asyncio.Event()
         self._flights = Flights()
         self._breath_at = 0.0
+        self._went_round = True
         self._sequencer = Sequencer(parts.journal, run, parts.clock, claim.epoch)
         self._inbox = Inbox(run, parts.journal, self._sequencer)
         self._attempts = Attempts(run, parts, Performer(run, parts, self._flights.was_cancelled), self._sequencer, self._flights)
@@ -236,10 +237,16 @@ class Executor:
         await self._wake.wait()
 
     async def _breathe(self) -> None:
+        """Yield if the walk has held the loop for too long; where the loop went round by itself, the time counts from now."""
         now = self._parts.clock.monotonic()
-        if now - self._breath_at > BREATH_S:
+        if self._went_round:
+            self._went_round, self._breath_at = False, now
+            asyncio.get_running_loop().call_soon(self._note_round)
+        elif now - self._breath_at > BREATH_S:
             await asyncio.sleep(0)
-            self._breath_at = self._parts.clock.monotonic()
+
+    def _note_round(self) -> None:
+        self._went_round = True
 
     async def _expire(self) -> None:
         deadline_at = self._run.created.deadline_at if self._run.created is not None else None

@@ -1,7 +1,6 @@
 """The one place where a run's facts get their numbers and become durable: an outbox with one append in flight."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 
 from agent_sdk.core.errors import InboxPending
@@ -45,7 +44,7 @@ class Sequencer:
         self._outbox: list[Fact] = []
         self._durable = run.head
         self._wake = asyncio.Event()
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._is_releasing = False
@@ -70,7 +69,7 @@ class Sequencer:
         elif isinstance(event, ModelCalled) or len(self._outbox) >= LAZY_EVENTS:
             self._wake.set()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LAZY_DELAY_S, self._wake.set)
+            self._timer = asyncio.get_running_loop().call_later(LAZY_DELAY_S, self._due)
         return fact
 
     async def flush(self) -> None:
@@ -133,7 +132,8 @@ class Sequencer:
             self._error = error
             raise
         finally:
-            self._forget_timer()
+            if self._timer is not None:
+                self._timer.cancel()
             self._let_go(self._run.head)
 
     def close(self) -> None:
@@ -142,7 +142,6 @@ class Sequencer:
         self._wake.set()
 
     async def _write_once(self) -> None:
-        self._forget_timer()
         facts, self._outbox = self._outbox, []
         run = self._run
         await self._journal.append(
@@ -153,14 +152,14 @@ class Sequencer:
 
     def _let_go(self, reached: int) -> None:
         while self._waiters and self._waiters[0][0] <= reached:
-            _, waiter = self._waiters.popleft()
+            _, waiter = self._waiters.pop(0)
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _due(self) -> None:
+        """Write what waits. One timer serves all that is posted before it fires, also behind an append that came first."""
+        self._timer = None
+        self._wake.set()
 
     def _is_effect(self, event: Event) -> bool:
         """Say whether the fact must be durable before anything else is performed."""
