@@ -14,7 +14,7 @@ from agent_sdk.cli.opening import Opened
 from agent_sdk.cli.recall import Recall
 from agent_sdk.cli.report import error_record, next_lines, problem_of, render_answer, rows_of, run_record, summary_lines, to_json_text
 from agent_sdk.cli.steps import step_grid
-from agent_sdk.cli.terminal import emit, make_console, on_terminal, tell, verbatim
+from agent_sdk.cli.terminal import Aside, emit, make_console, on_terminal, tell, verbatim
 from agent_sdk.cli.views import View, open_view
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import AgentSDKError
@@ -96,7 +96,7 @@ def report(followed: Followed, recall: Recall, show: Show) -> ExitCode:
 
 async def _perform(opened: Opened, app: App, begin: Begin, show: Show) -> Followed:
     is_quiet = show.quiet or show.json
-    with interrupts() as asked, open_view(is_quiet=is_quiet, is_logging=opened.is_logging) as view, contextlib.redirect_stdout(sys.stderr):
+    with interrupts() as asked, open_view(is_quiet=is_quiet, is_logging=opened.is_logging) as view, contextlib.redirect_stdout(Aside()):
         async with opened.runtime(app) as runtime:
             if asked.asked.is_set():
                 raise Interrupted("interrupted before the run began; nothing was done")

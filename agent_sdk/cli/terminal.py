@@ -1,6 +1,7 @@
 """The two streams: answers and documents go to stdout, all else to stderr; and text that is not ours, made safe for a terminal."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,25 @@ def tell(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+class Aside(io.TextIOBase):
+    """Stands for stdout while tools run: what they print goes to stderr, so that the answer stays alone.
+
+    That nobody reads it stops no tool.
+    """
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def forget_stdout() -> None:

@@ -1,9 +1,14 @@
-"""A run while it is performed: a live table for people, one line an event for a pipe, or nothing. All of it goes to stderr."""
+"""A run while it is performed: a live table for people, one line an event for a pipe, or nothing. All of it goes to stderr.
+
+It is written by a thread: a terminal that is held with Ctrl-S, or a pipe that nobody empties, holds up no run.
+"""
 
 import asyncio
 import contextlib
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,15 +60,28 @@ class Silent:
 class Lines:
     """Tells each event in a line."""
 
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque()
+        self._writing = threading.Lock()
+
     def take(self, run: Run, fact: Fact, *, is_news: bool) -> None:
         if is_news:
-            tell(render_fact(run.run_id, fact))
+            self._waiting.append(render_fact(run.run_id, fact))
 
     def note(self, text: str) -> None:
-        tell(text)
+        self._waiting.append(text)
 
     async def animate(self) -> None:
-        pass
+        while True:
+            if self._waiting:
+                await asyncio.to_thread(self.write)
+            await asyncio.sleep(TICK_S)
+
+    def write(self) -> None:
+        """Write what waits."""
+        with self._writing:
+            while self._waiting:
+                tell(self._waiting.popleft())
 
 
 @dataclass(slots=True)
@@ -80,16 +98,16 @@ class LiveTable:
 
     def note(self, text: str) -> None:
         self.said = text
-        self._refresh()
 
     async def animate(self) -> None:
         while True:
-            self._refresh()
+            await asyncio.to_thread(self.draw, self._picture(_now_us()))
             await asyncio.sleep(TICK_S)
 
-    def _refresh(self) -> None:
+    def draw(self, picture: "RenderableType") -> None:
+        """Put the picture in place of the one before."""
         with contextlib.suppress(OSError):
-            self.live.update(self._picture(_now_us()), refresh=True)
+            self.live.update(picture, refresh=True)
 
     def _picture(self, now_us: int) -> "RenderableType":
         from rich.console import Group
@@ -116,7 +134,11 @@ def open_view(*, is_quiet: bool, is_logging: bool) -> Generator[View]:
     if is_quiet:
         yield Silent()
     elif is_logging or not on_terminal(sys.stderr):
-        yield Lines()
+        lines = Lines()
+        try:
+            yield lines
+        finally:
+            lines.write()
     else:
         from rich.live import Live
 
