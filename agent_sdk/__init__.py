@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from agent_sdk.runtime.declaration import RunInfo
     from agent_sdk.runtime.handle import RunHandle
     from agent_sdk.runtime.runtime import Runtime, StartOptions
-    from agent_sdk.tools import Files, tool
+    from agent_sdk.tools import tool
+    from agent_sdk.tools.files import Files
 
 __all__ = [
     "TRUSTED",
@@ -77,7 +78,7 @@ _PLACES = {
     "App": "agent_sdk.runtime.app",
     "ConfigError": "agent_sdk.core.errors",
     "Fact": "agent_sdk.core.events",
-    "Files": "agent_sdk.tools",
+    "Files": "agent_sdk.tools.files",
     "Label": "agent_sdk.core.labels",
     "LimitError": "agent_sdk.core.errors",
     "Limits": "agent_sdk.core.agent",

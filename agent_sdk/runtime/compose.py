@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from agent_sdk.config import LoadedSettings, load_settings, read_environ
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
 from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
@@ -14,6 +13,9 @@ from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, Streaming, 
 from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
 from agent_sdk.runtime.declaration import AgentDeclaration, tool_name
 from agent_sdk.tools import FunctionTool, ThreadPool
+
+if TYPE_CHECKING:  # the settings' models load with the first settings
+    from agent_sdk.config import LoadedSettings
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class Models:
 
     clock: Clock
     random: Random
-    settings: LoadedSettings | None = None
+    settings: "LoadedSettings | None" = None
     _open: dict[str, tuple[Model, Callable[[], Awaitable[None]]]] = field(
         default_factory=dict[str, tuple[Model, Callable[[], Awaitable[None]]]]
     )
@@ -49,8 +51,10 @@ class Models:
             await close()
         self._open.clear()
 
-    def loaded(self) -> LoadedSettings:
+    def loaded(self) -> "LoadedSettings":
         if self.settings is None:
+            from agent_sdk.config import load_settings, read_environ  # noqa: PLC0415  (the same)
+
             self.settings = load_settings(environ=read_environ(), cwd=Path.cwd())
         return self.settings
 
@@ -75,7 +79,7 @@ def _bound(tool: Tool, pool: ThreadPool) -> Tool:
 
 
 def make_planner(
-    agent: AgentDeclaration[Any, Any], run: Run, model: str, checker: Checker, *, plan_only: bool, loaded: LoadedSettings | None
+    agent: AgentDeclaration[Any, Any], run: Run, model: str, checker: Checker, *, plan_only: bool, loaded: "LoadedSettings | None"
 ) -> Planner:
     """Return what plans this run.
 

@@ -106,6 +106,11 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
         )
 
     @cached_property
+    def digests(self) -> dict[str, str]:
+        """What every run of this agent pins; runs share it, and change nothing in it."""
+        return self.spec.digests()
+
+    @cached_property
     def answers(self) -> AnswerType:
         """The check of the agent's answers."""
         return AnswerType(None if self._output is str else TypeAdapter(cast("type[Any]", self._output)))

@@ -6,11 +6,10 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import JsonValue
 
-from agent_sdk.config import LoadedSettings
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.codec import to_json
 from agent_sdk.core.errors import AgentSDKError, JournalCorrupt, PlanRefused, RequestError, StorageError
@@ -30,6 +29,9 @@ from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.system import SystemClock, SystemIds, SystemRandom
 from agent_sdk.storage import open_journal, verify_chain
 from agent_sdk.tools import ThreadPool
+
+if TYPE_CHECKING:  # the settings' models load with the first settings
+    from agent_sdk.config import LoadedSettings
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
@@ -99,7 +101,7 @@ class Runtime:
         *,
         app: App,
         tenant: str = DEFAULT_TENANT,
-        settings: LoadedSettings | None = None,
+        settings: "LoadedSettings | None" = None,
         world: World | None = None,
     ) -> AsyncGenerator["Runtime"]:
         """Open the journal at `url` (`sqlite:///agent.db`, `memory://`) and hand out a runtime.
@@ -319,7 +321,7 @@ def _created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions
     return RunCreated(
         spec.name,
         spec.version,
-        spec.digests(),
+        agent.digests,
         goal,
         options.principal,
         tuple(options.tags),
@@ -330,7 +332,7 @@ def _created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions
     )
 
 
-def _make_pool(settings: LoadedSettings | None) -> ThreadPool:
+def _make_pool(settings: "LoadedSettings | None") -> ThreadPool:
     if settings is None:
         return ThreadPool()
     threads = settings.settings.threads

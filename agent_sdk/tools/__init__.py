@@ -1,8 +1,7 @@
 """Tools: functions that models may call, the threads they run in, and those for files that come with the package."""
 
 from agent_sdk.tools.decorator import tool
-from agent_sdk.tools.files import Files
 from agent_sdk.tools.function import FunctionTool
 from agent_sdk.tools.threads import NoThreadFree, ThreadPool
 
-__all__ = ["Files", "FunctionTool", "NoThreadFree", "ThreadPool", "tool"]
+__all__ = ["FunctionTool", "NoThreadFree", "ThreadPool", "tool"]

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from functools import partial
 from types import FrameType, FunctionType, MethodType
 from typing import Any, ParamSpec, TypeVar, cast, get_args, overload
 
@@ -62,17 +63,17 @@ def tool(  # noqa: PLR0913  (each is a keyword that users write; `Options` group
     if function is not None:
         return _declare(function, _PLAINEST, _caller())
     options = Options(effect, timeout_s, retries, output_label, inline, name, description, check)
-
-    def declare(given: Callable[..., Any]) -> FunctionTool[..., Any]:
-        return _declare(given, options, _caller())
-
-    return declare
+    return partial(_declare_with, options)
 
 
 def _caller() -> FrameType | None:
     """Return the frame that the decorated function stands in."""
     frame = inspect.currentframe()
     return frame.f_back.f_back if frame is not None and frame.f_back is not None else None
+
+
+def _declare_with(options: Options, given: Callable[..., Any]) -> FunctionTool[..., Any]:
+    return _declare(given, options, _caller())
 
 
 def _declare(given: Callable[..., Any], options: Options, frame: FrameType | None) -> FunctionTool[..., Any]:

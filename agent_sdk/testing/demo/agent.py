@@ -26,7 +26,7 @@ from agent_sdk.testing.demo.reckoning import (
 )
 from agent_sdk.testing.demo.source_tree import SourceTree
 from agent_sdk.testing.demo.writing import write_list, write_report
-from agent_sdk.tools import Files
+from agent_sdk.tools.files import Files
 
 MODEL = "openai:simulated"
 

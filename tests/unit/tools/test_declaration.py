@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field, JsonValue
 from typing_extensions import TypedDict
 
 from agent_sdk.core.tools import ToolContext
-from agent_sdk.tools import Files, FunctionTool, tool
+from agent_sdk.tools import FunctionTool, tool
+from agent_sdk.tools.files import Files
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden_schemas.json").read_text())
 

@@ -10,8 +10,9 @@ import pytest
 
 from agent_sdk.core.errors import ArgumentsInvalid, ConfigError, ToolError
 from agent_sdk.core.tools import ToolContext
-from agent_sdk.tools import Files, ThreadPool
+from agent_sdk.tools import ThreadPool
 from agent_sdk.tools.beneath import Directory, Root
+from agent_sdk.tools.files import Files
 
 SECRET = "outside"
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import assert_type
 
 from agent_sdk.core.ports import Tool
-from agent_sdk.tools import Files, FunctionTool, ThreadPool, tool
+from agent_sdk.tools import FunctionTool, ThreadPool, tool
+from agent_sdk.tools.files import Files
 
 
 @dataclass
