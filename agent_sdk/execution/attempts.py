@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from agent_sdk.core.digest import digest_of
 from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid
@@ -126,6 +127,8 @@ class Attempts:
                     self.sequencer.post(StepRetried(state.id, state.attempt + 1, outcome.code, delay_s, outcome.message))
                     return delay_s
                 self.sequencer.post(outcome.event(state.id, state.attempt, state.effect))
+            case _:
+                assert_never(outcome)
         return None
 
     async def _begun_again(self, state: StepState, args: Args, delay_s: float) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, assert_never
 
 from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide
 from agent_sdk.core.errors import AgentSDKError, StorageError
@@ -66,7 +66,8 @@ class Executor:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sequencer.write())
-                timer = group.create_task(self._expire()) if self._run.created and self._run.created.deadline_at else None
+                deadline_at = self._run.created.deadline_at if self._run.created is not None else None
+                timer = group.create_task(self._expire(deadline_at)) if deadline_at is not None else None
                 try:
                     return await self._walk()
                 except BaseException:
@@ -129,6 +130,8 @@ class Executor:
                 return "waiting" if await self._release(events, "waiting", reason) else None
             case End(event=event):
                 return await self._end(event) if event is not None else "ended"
+            case _ as other:
+                assert_never(other)
         return None
 
     async def _stop_walking(self) -> Outcome | None:
@@ -187,6 +190,8 @@ class Executor:
                 if isinstance(event, RunSucceeded):
                     return await self._end(event)
                 self._sequencer.post(event)
+            case _:
+                assert_never(proposal)
         return None
 
     async def _ask(self, ask: Ask) -> None:
@@ -248,11 +253,9 @@ class Executor:
     def _note_round(self) -> None:
         self._went_round = True
 
-    async def _expire(self) -> None:
-        deadline_at = self._run.created.deadline_at if self._run.created is not None else None
-        if deadline_at is not None:
-            await self._parts.clock.sleep(max(0.0, (deadline_at - self._parts.clock.now_us()) / 1_000_000))
-            self.interrupt("expire")
+    async def _expire(self, deadline_at: int) -> None:
+        await self._parts.clock.sleep(max(0.0, (deadline_at - self._parts.clock.now_us()) / 1_000_000))
+        self.interrupt("expire")
 
 
 _END_STATES: Mapping[type[Terminal], RunState] = {

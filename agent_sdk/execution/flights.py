@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 from agent_sdk.core.ids import StepId
 
@@ -33,9 +33,7 @@ class Flights:
 
     async def in_place(self, step: StepId, work: Coroutine[object, object, T]) -> T:
         """Await `work` in the current task; a cancellation by `cancel_all` ends the work and not the task."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a step is performed inside a task")
+        task = cast("asyncio.Task[object]", asyncio.current_task())
         flight = self._flights[step] = _Flight(task.cancel)
         cancelling = task.cancelling()
         try:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Generator
-from typing import cast, get_args
+from typing import assert_never, cast, get_args
 
 from pydantic import JsonValue, ValidationError
 
@@ -64,6 +64,8 @@ def event_of(item: InboxItem, run: Run) -> Event:
                 return MessageReceived(refused="it is no message")
         case "decide":
             return _decided(item, body, run)
+        case _:
+            assert_never(item.kind)
 
 
 def _decided(item: InboxItem, body: dict[str, JsonValue], run: Run) -> Event:

@@ -6,10 +6,11 @@ import pytest
 from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
+from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.messages import ToolResultPart
-from agent_sdk.core.ports import InboxDraft
+from agent_sdk.core.ports import InboxDraft, InboxItem
 from agent_sdk.testing import Call, ScriptedModel
-from tests.unit.execution.world import RUN, TENANT, FakeTool, World, plan, raiser, ref, sleeper, step
+from tests.unit.execution.world import RUN, TENANT, CountingJournal, FakeTool, World, plan, raiser, ref, sleeper, step
 
 
 def unknown(*, after: str = "done") -> World:
@@ -136,7 +137,13 @@ async def test_a_cancel_behind_a_message_does_not_wait_for_the_answer() -> None:
 
 
 async def test_two_who_take_the_mail_at_once_make_one_event_of_each_item() -> None:
-    world = World([FakeTool("look", sleeper(10))], plan=plan(step("a", "look")))
+    class SlowInbox(CountingJournal):
+        async def inbox(self, tenant: TenantId, run_id: RunId, *, after: int) -> list[InboxItem]:
+            items = await super().inbox(tenant, run_id, after=after)
+            await asyncio.sleep(0.1)
+            return items
+
+    world = World([FakeTool("look", sleeper(10))], plan=plan(step("a", "look")), journal=SlowInbox())
     await world.begin()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(world.executor.drive())

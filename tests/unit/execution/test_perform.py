@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import ArgumentsInvalid, NotDone, RateLimited, ToolError, Unavailable
 from agent_sdk.core.events import Event, StepFailed, StepUnknown
+from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message, TextPart
 from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest, Progress, ReplyDone, Stop, TextDelta
@@ -18,6 +19,7 @@ from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Verdict
 from agent_sdk.core.tools import Effect
 from agent_sdk.core.usage import NO_USAGE
+from agent_sdk.execution.perform import Performer
 from agent_sdk.testing import ScriptedModel
 from tests.unit.execution.world import Args, Context, FakeTool, Tokens, World, gives, plan, raiser, ref, sleeper, step
 
@@ -164,6 +166,15 @@ async def test_a_started_step_whose_tool_is_there_no_more_fails() -> None:
     world.tools = []
     assert await world.resume() == "ended"
     assert (await world.story())[-2:] == ["step.failed a not_found #2", "run.failed a not_found"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
+async def test_what_is_not_a_tools_own_goes_through(error: type[BaseException]) -> None:
+    world = one_step(FakeTool("look", raiser(error)))
+    await world.begin()
+    performer = Performer(world.run, world.parts, lambda _: False)
+    with pytest.raises(error):
+        await performer.tool(StepState(StepId("a"), "look"), {}, 1)
 
 
 async def test_a_verified_effect_is_asked_for_before_it_is_repeated() -> None:

@@ -8,7 +8,9 @@ from hypothesis import given, strategies as st
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import RateLimited, ToolError
+from agent_sdk.core.ids import StepId
 from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Batch
 from agent_sdk.core.tools import Effect
 from agent_sdk.testing import Call, ScriptedModel
@@ -80,6 +82,12 @@ async def test_a_cancel_ends_the_sleep_before_another_attempt() -> None:
     world = World([FakeTool("look", raiser(RateLimited("wait", retry_after_s=100)), retries=3)], plan=plan(step("a", "look")))
     assert await at(world, 1, lambda: world.put("cancel")) == "ended"
     assert (await world.story())[-3:] == ["run.cancel_requested", "step.failed a cancelled #1", "run.cancelled"]
+
+
+async def test_a_cancel_ends_a_model_step() -> None:
+    world = World([], model=ScriptedModel(["done"], delay_s=100), plan=plan(ModelStep(StepId("m"), "say")))
+    assert await at(world, 1, lambda: world.put("cancel")) == "ended"
+    assert (await world.story())[-3:] == ["run.cancel_requested", "step.failed m cancelled #1", "run.cancelled"]
 
 
 async def test_a_cancel_while_the_next_start_is_flushed_performs_nothing() -> None:
@@ -305,6 +313,32 @@ async def test_cancelling_the_task_hands_the_run_back_and_goes_on_outwards() -> 
     assert (await world.story())[-2:] == ["step.unknown t1.1 interrupted #1", "run.released suspended"]
     assert await world.state() == "queued"
     assert no_stray_tasks()
+
+
+async def test_cancelling_the_task_in_a_model_step_starts_it_again_later() -> None:
+    world = World([], model=ScriptedModel(["early", "late"], delay_s=10), plan=plan(ModelStep(StepId("m"), "say")))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await world.drive()
+    assert await world.resume() == "ended"
+    assert (await world.story())[3:6] == ["step.started m #1", "run.released suspended", "run.claimed"]
+
+
+async def test_cancelling_the_task_between_attempts_starts_the_next_one_later() -> None:
+    look = FakeTool("look", raiser(RateLimited("wait", retry_after_s=100)), retries=1)
+    world = World([look], plan=plan(step("a", "look")))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await world.drive()
+    assert await world.resume() == "ended"
+    assert (await world.story())[4:] == [
+        "step.retried a model_rate_limited #2",
+        "run.released suspended",
+        "run.claimed",
+        "step.started a #2",
+        "step.finished a #2",
+        "run.succeeded",
+    ]
 
 
 async def test_cancelling_the_task_under_suspension_goes_on_outwards() -> None:

@@ -196,6 +196,7 @@ class World:
     tokens: Tokens = field(default_factory=Tokens)
     random: SeededRandom = field(default_factory=SeededRandom)
     run: Run = field(init=False)
+    parts: Parts = field(init=False)
     executor: Executor = field(init=False)
     owners: int = 0
 
@@ -229,7 +230,7 @@ class World:
         claim = await self.journal.claim(TENANT, RUN, OwnerId(f"owner-{self.owners}"), lease_s=LEASE_S)
         self.run = await self.folded()
         spec, tools = self.spec, {tool.name: tool for tool in self.tools}
-        parts = Parts(
+        self.parts = Parts(
             self.journal,
             spec,
             "m",
@@ -242,7 +243,7 @@ class World:
             self.tokens,
             deps="the deps",
         )
-        self.executor = Executor(parts, self.run, claim)
+        self.executor = Executor(self.parts, self.run, claim)
         return self.executor
 
     def _planner(self, spec: AgentSpec) -> Planner:
