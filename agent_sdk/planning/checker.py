@@ -33,7 +33,7 @@ class PlanChecker:
     answers: AnswerType
 
     def plan(self, plan: Plan, run: Run) -> Sequence[Finding]:
-        """Return every finding, in plan order; a plan over the step limit is not looked at further."""
+        """Return every finding; a plan over the step limit is not looked at further."""
         if not plan.steps:
             return [Finding("plan_empty", "$.steps", "the plan has no steps", hint="a result that nothing computed would be invented")]
         left = self.agent.limits.max_steps - sum(1 for state in run.graph.steps.values() if state.attempt)
@@ -71,7 +71,7 @@ class _PlanCheck:
         self._plan = plan
         self._finished = {state.id: state for state in run.graph.kept()}
         self._taken = {state.id for state in run.graph.steps.values() if state.attempt}
-        self._near: dict[str, list[str]] = {}
+        self._guesses_left = MAX_GUESSES
         self._steps: dict[StepId, Step] = {step.id: step for step in plan.steps}
         self._outputs: dict[StepId, Schema] = {}
 
@@ -264,9 +264,8 @@ class _PlanCheck:
 
     def _nearest(self, name: str, names: Iterable[str]) -> list[str]:
         """Return the name that was probably meant; the first few questions are answered, since each costs a look at every name."""
-        if name not in self._near and len(self._near) < MAX_GUESSES:
-            self._near[name] = get_close_matches(name, names, n=1)
-        return self._near.get(name, [])
+        self._guesses_left -= 1
+        return get_close_matches(name, names, n=1) if self._guesses_left >= 0 else []
 
 
 def _literal(node: Mapping[str, JsonValue], target: Schema, path: str) -> Iterator[Finding]:
