@@ -10,7 +10,9 @@ from agent_sdk.cli.report import to_json_text
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, tell
 from agent_sdk.config import show_settings
 
-config = typer.Typer(help="See the settings that hold, and where each comes from.", no_args_is_help=True, rich_markup_mode=None)
+config = typer.Typer(
+    help="See the settings that hold, and where each comes from.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 
 @config.command()

@@ -3,11 +3,12 @@
 import traceback
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from agent_sdk.core.errors import AgentSDKError, ConfigError, LimitError, OutsideError, RequestError, RunWaits
-from agent_sdk.core.run import Run
-from agent_sdk.observability import redact_text
+
+if TYPE_CHECKING:
+    from agent_sdk.core.run import Run
 
 MAX_TEXT = 8000
 
@@ -66,7 +67,7 @@ def exit_code_of(error: BaseException) -> ExitCode:
     return next((code for kind, code in _BY_CLASS if isinstance(error, kind)), ExitCode.FAULT)
 
 
-def exit_code_of_run(run: Run) -> ExitCode:
+def exit_code_of_run(run: "Run") -> ExitCode:
     """Return the code for where the run stands when the command is done with it."""
     match run.state:
         case "succeeded":
@@ -86,6 +87,8 @@ def exit_code_of_run(run: Run) -> ExitCode:
 
 def render_error(error: BaseException, *, debug: bool) -> str:
     """Return what went wrong, what to do about it, and the stable code; with `debug` the traceback comes first."""
+    from agent_sdk.observability import redact_text
+
     match error:
         case AgentSDKError():
             text = render_problem(error.message, error.code, error.hint)
@@ -100,6 +103,8 @@ def render_error(error: BaseException, *, debug: bool) -> str:
 
 def render_problem(message: str, code: str, hint: str | None) -> str:
     """Return `error: MESSAGE [CODE]`, and the hint in a line of its own."""
+    from agent_sdk.observability import redact_text
+
     first, *more = redact_text(message, MAX_TEXT).splitlines() or [""]
     lines = [f"error: {first} [{code}]", *(f"  {line}" for line in more)]
     if hint is not None:

@@ -1,36 +1,73 @@
-"""The command `agent-sdk`: its parts, its global options, and the one place where errors become text and exit codes."""
+"""The command `agent-sdk`: its parts, its global options, and the one place where errors become text and exit codes.
+
+A command's module is imported when the command is called, so that help and version come at once.
+"""
 
 import io
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from agent_sdk.cli.config import config
-from agent_sdk.cli.demo import demo
 from agent_sdk.cli.errors import ExitCode, exit_code_of, exit_code_table, first_cause, render_error
-from agent_sdk.cli.opening import Globals
-from agent_sdk.cli.plan import plan
-from agent_sdk.cli.run import run
-from agent_sdk.cli.runs import runs
 from agent_sdk.cli.terminal import emit, forget_stdout, tell
-from agent_sdk.cli.tools import tools
 from agent_sdk.core.errors import AgentSDKError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a command lives: a function, or a group of commands. `summary` is what its own help begins with."""
+
+    module: str
+    name: str
+    summary: str
+
+
+PARTS: Mapping[str, Part] = {
+    "run": Part("agent_sdk.cli.run", "run", "Give an agent a goal, watch it work, and print its answer."),
+    "runs": Part("agent_sdk.cli.runs", "runs", "Look at runs in the journal, and go on with them."),
+    "plan": Part("agent_sdk.cli.plan", "plan", "Look at an author's plan before anything acts."),
+    "tools": Part("agent_sdk.cli.tools", "tools", "See what an app's agents may use."),
+    "config": Part("agent_sdk.cli.config", "config", "See the settings that hold, and where each comes from."),
+    "demo": Part(
+        "agent_sdk.cli.demo",
+        "demo",
+        "Answer real questions about the Python standard library's sources on this machine, with a simulated model.",
+    ),
+}
+
+
+class Deferred(TyperCommand):
+    """Stands for a command until it is called."""
+
+    def __init__(self, name: str, part: Part) -> None:
+        super().__init__(name, help=part.summary, rich_markup_mode=None)
+        self._part = part
+
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  (passed on as it comes; the classes are Typer's own affair)
+        return load_part(self._part).make_context(*args, **options)
 
 
 class Face(TyperGroup):
     """The whole command; no error of ours leaves it as a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  (the class of contexts is Typer's own affair, and what a command returns as well)
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401  (the same)
+        super().__init__(**attributes)
+        for name, part in PARTS.items():
+            self.add_command(Deferred(name, part))
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  (the same)
         try:
             return super().invoke(ctx)
         except (AgentSDKError, BaseExceptionGroup, KeyboardInterrupt, BrokenPipeError) as error:
-            options = ctx.find_object(Globals)
-            raise typer.Exit(_tell_error(first_cause(error), debug=options is not None and options.debug)) from error
+            raise typer.Exit(_tell_error(first_cause(error), debug=ctx.params["debug"])) from error
 
 
 app = typer.Typer(
@@ -41,12 +78,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(run)
-app.command()(demo)
-app.add_typer(runs, name="runs")
-app.add_typer(plan, name="plan")
-app.add_typer(tools, name="tools")
-app.add_typer(config, name="config")
 
 
 def main() -> None:
@@ -63,8 +94,20 @@ def main() -> None:
         sys.exit(_tell_error(error, debug="--debug" in sys.argv))
 
 
+def load_part(part: Part) -> Any:  # noqa: ANN401  (the same)
+    """Import a command."""
+    found: typer.Typer | Callable[..., object] = getattr(import_module(part.module), part.name)
+    if isinstance(found, typer.Typer):
+        return get_command(found)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command()(found)
+    return get_command(alone)
+
+
 def _print_version(value: bool) -> None:
     if value:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             emit(f"agent-sdk {version('agent-sdk')}")
         except PackageNotFoundError:
@@ -83,6 +126,8 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
+    from agent_sdk.cli.opening import Globals
+
     ctx.obj = Globals(debug, config_file)
 
 

@@ -11,7 +11,7 @@ from agent_sdk.cli.terminal import emit, safe, tell
 from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.runtime.plan_file import PlanFile, read_plan
 
-plan = typer.Typer(help="Look at an author's plan before anything acts.", no_args_is_help=True, rich_markup_mode=None)
+plan = typer.Typer(help="Look at an author's plan before anything acts.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @plan.callback()

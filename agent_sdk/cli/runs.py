@@ -32,7 +32,9 @@ PAGE = 500
 """How many of the newest runs are looked at for a part of an id."""
 ID_LENGTH = len("run_") + 24
 
-runs = typer.Typer(help="Look at runs in the journal, and go on with them.", no_args_is_help=True, rich_markup_mode=None)
+runs = typer.Typer(
+    help="Look at runs in the journal, and go on with them.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 
 @runs.command("list")
@@ -109,7 +111,10 @@ def resume(
     quiet: QuietOption = False,
     journal: JournalOption = None,
 ) -> None:
-    """Go on with a run that was suspended, crashed or waits; no finished step runs again."""
+    """Go on with a run that was suspended, crashed or waits.
+
+    No finished step runs again.
+    """
     with errors_as_json(json):
         opened = open_settings(ctx, Given(app=app, journal=journal, base_url=base_url))
         known = opened.app()

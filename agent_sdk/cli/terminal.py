@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from agent_sdk.observability import one_line, redact_text
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -74,11 +72,15 @@ def make_console(stream: TextIO) -> "Console":
 
 def safe(text: str) -> str:
     """Return the text with its lines, without secrets and without anything that steers a terminal."""
+    from agent_sdk.observability import redact_text
+
     return verbatim(redact_text(text))
 
 
 def verbatim(text: str) -> str:
     """Return the text with its lines, without anything that steers a terminal."""
+    from agent_sdk.observability import one_line
+
     return "\n".join(one_line(line.expandtabs()) for line in text.split("\n"))
 
 

@@ -13,7 +13,7 @@ from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell
 from agent_sdk.core.errors import NotFound
 from agent_sdk.core.tools import ToolSpec
 
-tools = typer.Typer(help="See what an app's agents may use.", no_args_is_help=True, rich_markup_mode=None)
+tools = typer.Typer(help="See what an app's agents may use.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @tools.command("list")

@@ -373,7 +373,7 @@ def test_a_traceback_is_shown_with_debug_alone(command: Command) -> None:
 def test_help_shows_commands_and_exit_codes(command: Command) -> None:
     result = command("--help")
     assert result.exit_code == 0
-    for word in ("run ", "runs ", "plan ", "tools ", "config ", "130  interrupted"):
+    for word in ("run ", "runs ", "plan ", "tools ", "config ", "demo ", "130  interrupted"):
         assert word in result.stdout
 
 
