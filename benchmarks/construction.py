@@ -44,6 +44,7 @@ def _function() -> Callable[..., Any]:
         """
         return [query, *(tags or ())][:limit]
 
+    search.__qualname__ = "search"  # as one that stands at a module's top, like most tools
     return search
 
 

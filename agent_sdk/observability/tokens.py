@@ -75,7 +75,7 @@ class TokenStream(AsyncIterator[StreamItem]):
 
     def _has_hole(self, item: TokenDelta) -> bool:
         """Say whether a piece before this one was dropped; a first piece, a new attempt and the whole reply stand by themselves."""
-        if item.index == 0 or isinstance(item.delta, ReplyDone | AttemptStarted):
+        if not self._broken or item.index == 0 or isinstance(item.delta, ReplyDone | AttemptStarted):
             return False
         return item.attempt <= self._broken.get(item.step, -1)
 

@@ -67,6 +67,7 @@ class Declaration:
         self.name = options.name or plain.__name__
         self.is_async = inspect.iscoroutinefunction(function) or (plain is not function and inspect.iscoroutinefunction(plain))
         self.check = None if options.check is None else _check(plain, options.check)
+        self.needs_thread = not options.inline and not (self.is_async and (self.check is None or self.check.is_async))
         self._hints = hints
 
     @cached_property

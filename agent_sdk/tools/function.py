@@ -1,7 +1,7 @@
 """A function as a tool: still the plain function to whoever calls it, and a declared, checked `Tool` to a run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -70,7 +70,9 @@ class FunctionTool(Generic[P, R_co]):
         return self._form.spec
 
     def bound_to(self, pool: ThreadPool) -> "FunctionTool[P, R_co]":
-        """Return this tool as one that calls a synchronous function in the pool's threads."""
+        """Return this tool as one that calls a synchronous function in the pool's threads; itself where it calls none."""
+        if not self._declaration.needs_thread:
+            return self
         return FunctionTool(self._declaration, self.__wrapped__, self._receiver, pool)
 
     def problems(self, args: Mapping[str, JsonValue], *, partial: frozenset[str] = frozenset()) -> Sequence[Finding]:
@@ -125,6 +127,6 @@ class FunctionTool(Generic[P, R_co]):
             )
         return await self._pool.run(function)
 
-    @property
+    @cached_property
     def _form(self) -> Form:
         return self._declaration.of_function if self._receiver is None else self._declaration.of_method
