@@ -56,7 +56,8 @@ class Opened:
 
     @property
     def recall(self) -> Recall:
-        return Recall(self.config, self.given.app, self.given.journal, self.given.base_url)
+        in_memory = self.settings.journal if self.settings.journal.startswith("memory:") else None
+        return Recall(self.config, self.given.app, self.given.journal or in_memory, self.given.base_url)
 
     def app(self) -> App:
         """Import the app, from the current directory first, as `python -m` would.

@@ -12,7 +12,17 @@ from agent_sdk.cli.errors import ExitCode, Interrupted, exit_code_of_run, first_
 from agent_sdk.cli.interrupts import Interrupts, interrupts
 from agent_sdk.cli.opening import Opened
 from agent_sdk.cli.recall import Recall
-from agent_sdk.cli.report import error_record, next_lines, problem_of, render_answer, rows_of, run_record, summary_lines, to_json_text
+from agent_sdk.cli.report import (
+    error_record,
+    next_lines,
+    problem_of,
+    render_answer,
+    resume_of,
+    rows_of,
+    run_record,
+    summary_lines,
+    to_json_text,
+)
 from agent_sdk.cli.steps import step_grid
 from agent_sdk.cli.terminal import Aside, emit, make_console, on_terminal, tell, verbatim
 from agent_sdk.cli.views import View, open_view
@@ -74,7 +84,7 @@ def report(followed: Followed, recall: Recall, show: Show) -> ExitCode:
     """Say how the run stands: the answer on stdout, all else on stderr."""
     run = followed.run
     if show.json:
-        emit(to_json_text(run_record(run, resume=None if run.is_ended else recall.resume(run.run_id))))
+        emit(to_json_text(run_record(run, resume=resume_of(run, recall))))
         return exit_code_of_run(run)
     if not show.quiet:
         _tell_steps(followed)
@@ -106,7 +116,8 @@ async def _perform(opened: Opened, app: App, begin: Begin, show: Show) -> Follow
             try:
                 return await _follow(begun, view, asked)
             except Exception:
-                tell(f"run {handle.run_id} can be resumed: {opened.recall.resume(handle.run_id)}")
+                if opened.recall.is_kept:
+                    tell(f"run {handle.run_id} can be resumed: {opened.recall.resume(handle.run_id)}")
                 raise
 
 
@@ -144,7 +155,7 @@ async def _suspend(handle: RunHandle[Any], view: View, asked: Interrupts) -> Non
 
 
 def _last_words(recall: Recall, handle: RunHandle[Any]) -> Callable[[], bytes]:
-    text = f"left at once; go on with it: {recall.resume(handle.run_id)}\n"
+    text = f"left at once; go on with it: {recall.resume(handle.run_id)}\n" if recall.is_kept else "left at once\n"
     cursor = b"\x1b[?25h\r\n" if on_terminal(sys.stderr) else b""
     return lambda: cursor + text.encode()
 

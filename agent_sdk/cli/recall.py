@@ -16,6 +16,11 @@ class Recall:
     journal: str | None = None
     base_url: str | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Say whether another process can find the run at all: a journal in memory goes with this one."""
+        return self.journal is None or not self.journal.startswith("memory:")
+
     def resume(self, run_id: RunId) -> str:
         return self._command("resume", run_id, performs=True)
 

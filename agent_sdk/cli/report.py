@@ -97,6 +97,9 @@ def problem_of(run: Run) -> str | None:
 
 def next_lines(run: Run, recall: Recall) -> Iterator[str]:
     """Yield what can be done with the run now."""
+    if not recall.is_kept:
+        yield "its journal was in memory, and is gone with this process"
+        return
     for step in run.graph.unknown if run.state == "waiting" else ():
         yield f"nobody knows whether {safe(step)} was done; look, then decide: {recall.decide(run.run_id, step)}"
     if run.state in {"planning", "running"}:
@@ -104,6 +107,11 @@ def next_lines(run: Run, recall: Recall) -> Iterator[str]:
     elif not run.is_ended:
         yield f"go on with it:  {recall.resume(run.run_id)}"
     yield f"look at it:     {recall.show(run.run_id)}"
+
+
+def resume_of(run: Run, recall: Recall) -> str | None:
+    """Return the command that goes on with the run, or None where none can."""
+    return None if run.is_ended or not recall.is_kept else recall.resume(run.run_id)
 
 
 def render_usage(usage: Usage) -> str:

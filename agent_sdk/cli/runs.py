@@ -13,7 +13,7 @@ from agent_sdk.cli.errors import ExitCode
 from agent_sdk.cli.opening import Given, Opened, open_settings
 from agent_sdk.cli.options import AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption, RunIdArgument
 from agent_sdk.cli.perform import Begun, Followed, Show, errors_as_json, perform, report
-from agent_sdk.cli.report import next_lines, problem_of, render_answer, rows_of, run_record, summary_lines, to_json_text
+from agent_sdk.cli.report import next_lines, problem_of, render_answer, resume_of, rows_of, run_record, summary_lines, to_json_text
 from agent_sdk.cli.steps import step_grid
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell, verbatim
 from agent_sdk.core.agent import Limits
@@ -213,7 +213,7 @@ async def _ended(handle: RunHandle[Any]) -> Run:
 def _show(followed: Followed, opened: Opened, *, json: bool) -> None:
     run, recall = followed.run, opened.recall
     if json:
-        emit(to_json_text(run_record(run, resume=None if run.is_ended else recall.resume(run.run_id))))
+        emit(to_json_text(run_record(run, resume=resume_of(run, recall))))
         return
     created = run.created
     if created is not None:

@@ -6,7 +6,17 @@ from decimal import Decimal
 import pytest
 
 from agent_sdk.cli.recall import Recall
-from agent_sdk.cli.report import error_record, next_lines, problem_of, render_answer, render_usage, rows_of, run_record, summary_lines
+from agent_sdk.cli.report import (
+    error_record,
+    next_lines,
+    problem_of,
+    render_answer,
+    render_usage,
+    resume_of,
+    rows_of,
+    run_record,
+    summary_lines,
+)
 from agent_sdk.core.errors import NotFound
 from agent_sdk.core.events import (
     Event,
@@ -141,6 +151,13 @@ def test_a_run_that_may_still_be_performed_is_not_to_be_resumed_at_once() -> Non
 
 def test_a_run_that_has_ended_can_only_be_looked_at() -> None:
     assert list(next_lines(run_of(*DONE), Recall())) == [f"look at it:     agent-sdk runs show {RUN}"]
+
+
+def test_a_run_that_was_kept_in_memory_is_gone() -> None:
+    run, recall = run_of(started("find"), RunReleased("suspended")), Recall(journal="memory://")
+    assert list(next_lines(run, recall)) == ["its journal was in memory, and is gone with this process"]
+    assert resume_of(run, recall) is None
+    assert resume_of(run, Recall()) == f"agent-sdk runs resume {RUN}"
 
 
 def test_usage_shows_what_there_is() -> None:
