@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from agent_sdk.core.agent import Limits
-from agent_sdk.core.errors import RateLimited, ToolError
+from agent_sdk.core.errors import RateLimited, StorageError, ToolError
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.plan import ModelStep
@@ -400,16 +400,14 @@ def random_tool(effect: str) -> Body:
 
 
 DELAYS_S = st.sampled_from([0, 0.5, 1, 1.25, 3])
+CALLS = st.tuples(st.sampled_from(["look", "pay"]), DELAYS_S)
+STOPS = st.sampled_from(["cancel", "suspend", "force", "message", "task", "storage"])
 
 
 @given(
-    calls=st.lists(
-        st.lists(st.tuples(st.sampled_from(["look", "pay"]), st.sampled_from([0, 0.5, 1, 3])), min_size=1, max_size=4), max_size=3
-    ),
+    calls=st.lists(st.lists(CALLS, min_size=1, max_size=4), max_size=3),
     deadline_s=st.sampled_from([None, 0, 1, 2.5]),
-    stops=st.lists(
-        st.tuples(st.sampled_from([0, 0.5, 1, 1.25, 3]), st.sampled_from(["cancel", "suspend", "force", "message", "task"])), max_size=4
-    ),
+    stops=st.lists(st.tuples(DELAYS_S, STOPS), max_size=4),
     journal_delay_s=st.sampled_from([0, 0.25, 0.5]),
 )
 async def test_every_run_ends_exactly_once_whatever_happens_to_it(
@@ -431,9 +429,9 @@ async def test_every_run_ends_exactly_once_whatever_happens_to_it(
         outcome = await _driven(world, left)
         assert no_stray_tasks()
         story = await world.story()
-        if outcome == "ended":
+        if outcome == "ended" or (outcome == "broken" and story[-1] in ENDS):
             break
-        assert outcome == "cancelled" or story[-1].startswith("run.released")
+        assert outcome in {"cancelled", "broken"} or story[-1].startswith("run.released")
         for state in list(world.run.graph.unknown) if outcome == "waiting" else ():
             await world.slip("decide", {"step": state, "decision": "done", "output": None})
         await world.again()
@@ -446,6 +444,10 @@ async def test_every_run_ends_exactly_once_whatever_happens_to_it(
 async def _driven(world: World, left: list[tuple[float, str]]) -> str:
     """Drive once, and meanwhile do what is left to be done."""
 
+    def fail(number: int, _batch: Batch) -> None:
+        if number % 2:
+            raise StorageError("the disk is full")
+
     async def disturb() -> None:
         while left:
             delay_s, kind = left.pop(0)
@@ -457,13 +459,22 @@ async def _driven(world: World, left: list[tuple[float, str]]) -> str:
                     world.executor.interrupt("suspend", force=True)
                 case "task":
                     driving.cancel()
+                case "storage":
+                    world.journal.before = world.journal.after = fail
                 case _ if not world.run.is_ended:
                     await world.put(kind, "note")
                 case _:
                     pass
 
+    async def drive() -> str:
+        try:
+            return await world.executor.drive()
+        except StorageError:
+            return "broken"
+
+    world.journal.before = world.journal.after = lambda _number, _batch: None
     async with asyncio.TaskGroup() as tasks:
-        driving = tasks.create_task(world.executor.drive())
+        driving = tasks.create_task(drive())
         disturbing = tasks.create_task(disturb())
         await asyncio.wait([driving])
         disturbing.cancel()
