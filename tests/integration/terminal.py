@@ -1,5 +1,6 @@
 """The command in a process of its own, on a terminal of its own, as a person has it in front of them."""
 
+import codecs
 import fcntl
 import os
 import re
@@ -31,6 +32,7 @@ class Terminal:
         self.raw = ""
         self._master = master
         self._stdout = stdout
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
 
     @property
     def text(self) -> str:
@@ -66,7 +68,7 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux says so when the last writer is gone
             return False
-        self.raw += data.decode()
+        self.raw += self._decode(data)
         return bool(data)
 
 
