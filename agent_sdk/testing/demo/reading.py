@@ -129,7 +129,7 @@ def _each(context: Context, paths: Sequence[str], look: Callable[[str, str], T])
 
 
 def _parse(source: str) -> ast.Module:
-    """Parse one source at a time: before Python 3.13, parsing in several threads at once may end in a SystemError (gh-106905)."""
+    """Parse one source at a time: before Python 3.11.8, parsing in several threads may end in a SystemError (gh-106905)."""
     with _PARSER:
         return ast.parse(source)
 
