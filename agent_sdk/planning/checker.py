@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import assert_never
 
 from pydantic import JsonValue
 
@@ -115,6 +116,8 @@ class _PlanCheck:
                         hint="give the agent a model, or use a tool",
                     )
                 yield from self._refs(step, step.args, f"{path}.args")
+            case _:
+                assert_never(step)
         if step.for_each is not None:
             yield from self._for_each(step, path)
         if step.when is not None:
@@ -214,7 +217,7 @@ class _PlanCheck:
                 return Schema.of(tool.spec.returns) if tool is not None else UNKNOWN
             case ModelStep():
                 return Schema.of(step.output_schema) if step.output_schema is not None else TEXT
-            case None:
+            case _:
                 return UNKNOWN
 
     def _for_each(self, step: Step, path: str) -> Iterator[Finding]:

@@ -10,8 +10,9 @@ from agent_sdk.core.agent import Limits
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import ToolCallPart
+from agent_sdk.core.plan import Plan
 from tests.unit.core.toy import new_run
-from tests.unit.planning.workbench import Json, Report, agent, checker, findings_of, plan_of, ref, use
+from tests.unit.planning.workbench import Json, Report, agent, checker, findings_of, plan_of, ref, think, use
 
 LIST = use("list", "list_files")
 READ = use("read", "read_file", path=ref("list.files.0.path"))
@@ -24,7 +25,7 @@ FAULTS: Mapping[str, Row] = {
     "missing_argument": ([use("a", "read_file")], ref("a"), "$.steps[0].args.path", None),
     "invalid_argument": ([use("a", "read_file", path="x", limit="many")], ref("a"), "$.steps[0].args.limit", None),
     "wrong_type": (
-        [READ | {"args": {"path": "x"}}, use("a", "search", query={"word": ref("read"), "limit": "1"})],
+        [use("read", "read_file", path="x"), use("a", "search", query={"word": ref("read"), "limit": "1"})],
         ref("a"),
         "$.steps[1].args.query.limit",
         None,
@@ -47,7 +48,7 @@ FAULTS: Mapping[str, Row] = {
         "choose a new id; a step that was started keeps its own",
     ),
     "model_missing": (
-        [{"id": "a", "kind": "model", "prompt": "Think."}],
+        [think("a")],
         ref("a"),
         "$.steps[0]",
         "give the agent a model, or use a tool",
@@ -125,18 +126,18 @@ def misfits(*steps: JsonValue, result: JsonValue, output: bool = True) -> list[t
             LIST, use("tell", "send", to="ann", body=ref("goal"), when={"ref": "list.total", "op": "gt", "value": 3}), result=ref("list")
         ),
         plan_of(LIST, use("tell", "send", to="ann", body="done", after=["list"]), result=ref("tell")),
-        plan_of({"id": "m", "kind": "model", "prompt": "Think.", "args": {"x": ref("goal")}}, result=ref("m")),
+        plan_of(think("m", args={"x": ref("goal")}), result=ref("m")),
         plan_of(
-            {"id": "m", "kind": "model", "prompt": "List.", "output_schema": {"type": "array", "items": {"type": "string"}}},
+            think("m", output_schema={"type": "array", "items": {"type": "string"}}),
             use("n", "count", texts=ref("m")),
             result=ref("n"),
         ),
-        plan_of({"id": "m", "kind": "model", "prompt": "?", "args": {"x": ref("item")}, "for_each": "list.files"}, LIST, result=ref("m.0")),
+        plan_of(think("m", args={"x": ref("item")}, for_each="list.files"), LIST, result=ref("m.0")),
     ],
     ids=lambda plan: plan.digest[:8],
 )
-def test_a_plan_that_holds_has_no_findings(plan: object) -> None:
-    assert checker().plan(plan, new_run()) == []  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def test_a_plan_that_holds_has_no_findings(plan: Plan) -> None:
+    assert checker().plan(plan, new_run()) == []
 
 
 # --- names
@@ -259,7 +260,7 @@ def test_what_is_no_list_is_said_once_at_for_each_and_not_again_at_item(over: st
 
 
 def test_what_can_only_be_an_empty_list_cannot_be_unfolded() -> None:
-    none: Json = {"id": "m", "kind": "model", "prompt": "?", "output_schema": {"type": "array", "maxItems": 0}}
+    none = think("m", output_schema={"type": "array", "maxItems": 0})
     (finding,) = findings_of(none, use("a", "guess", for_each="m"), result=ref("a"))
     assert (finding.code, finding.path, finding.found) == ("reference_type", "$.steps[1].for_each", "something else")
 
@@ -285,13 +286,12 @@ def test_after_names_steps_that_are_there() -> None:
 
 
 def test_a_model_steps_material_may_be_any_value_that_is_there() -> None:
-    model: Json = {"id": "m", "kind": "model", "prompt": "Sum up.", "args": {"a": ref("list"), "b": [ref("list.names")]}}
+    model = think("m", args={"a": ref("list"), "b": [ref("list.names")]})
     assert codes(LIST, model, result=ref("m")) == [("reference_path", "$.steps[1].args.b[0]")]
 
 
 def test_a_model_step_gives_text_or_what_its_schema_says() -> None:
-    model: Json = {"id": "m", "kind": "model", "prompt": "Sum up."}
-    found = misfits(model, use("a", "count", texts=ref("m")), result=ref("a"), output=False)
+    found = misfits(think("m"), use("a", "count", texts=ref("m")), result=ref("a"), output=False)
     assert found == [("reference_type", "$.steps[1].args.texts", "array of string", "string")]
 
 

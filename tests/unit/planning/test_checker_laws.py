@@ -17,7 +17,9 @@ Makers = Sequence[tuple[str, Callable[[str, Random, Draft], Json]]]
 
 def _text(chance: Random, draft: Draft) -> JsonValue:
     places = [f"{each['id']}.files.{chance.randrange(3)}.path" for each in draft["listing"]] + [str(each["id"]) for each in draft["text"]]
-    return ref(chance.choice(places)) if places and chance.random() < 0.7 else chance.choice(["some text", ref("goal")])
+    if places and chance.random() < 0.7:
+        return ref(chance.choice(places))
+    return ref("goal") if chance.random() < 0.5 else "some text"
 
 
 def _number(chance: Random, draft: Draft) -> JsonValue:

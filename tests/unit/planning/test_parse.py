@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -59,30 +60,29 @@ def test_what_is_no_object_is_no_plan(value: JsonValue) -> None:
     assert found(value) == [("$", "this is no object", "an object")]
 
 
-@pytest.mark.parametrize(
-    ("value", "finding"),
-    [
-        ({}, ("$.steps", "Field required", "this field")),
-        ({"steps": {"a": 1}}, ("$.steps", "this is no array", "an array")),
-        ({"steps": "list files"}, ("$.steps", "this is no array", "an array")),
-        ({"steps": [5]}, ("$.steps[0]", "this is no object", "an object")),
-        ({"steps": [], "goal": "x"}, ("$.goal", "Unexpected keyword argument", "no such field")),
-        ({"steps": [{"id": "a"}]}, ("$.steps[0].tool", "Field required", "this field")),
-        ({"steps": [{"tool": "t"}]}, ("$.steps[0].id", "Field required", "this field")),
-        ({"steps": [{"id": "a", "kind": "model"}]}, ("$.steps[0].prompt", "Field required", "this field")),
-        (step(id=5), ("$.steps[0].id", "Input should be a valid string", "a string")),
-        (step(args=[1]), ("$.steps[0].args", "Input should be a valid dictionary", "an object")),
-        (step(after="a"), ("$.steps[0].after", "this is no array", "an array")),
-        (step(kind="wait"), ("$.steps[0].kind", "there is no such kind of step", '"tool" or "model"')),
-        (step(kind=[]), ("$.steps[0].kind", "there is no such kind of step", '"tool" or "model"')),
-        (step(when={"op": "gt"}), ("$.steps[0].when.ref", "Field required", "this field")),
-        (step(when="a"), ("$.steps[0].when", "this is no object", "an object")),
-        (step(prompt="x"), ("$.steps[0].prompt", "Unexpected keyword argument", "no such field")),
-        (step(on_error="ignore"), ("$.steps[0].on_error", "Input should be 'fail', 'skip', 'retry' or 'repair'", None)),
-        (step(**{"depends on": []}), ("$.steps[0]['depends on']", "Unexpected keyword argument", "no such field")),
-    ],
-    ids=str,
+SHAPES: Sequence[tuple[JsonValue, tuple[str, str, str | None]]] = (
+    ({}, ("$.steps", "Field required", "this field")),
+    ({"steps": {"a": 1}}, ("$.steps", "this is no array", "an array")),
+    ({"steps": "list files"}, ("$.steps", "this is no array", "an array")),
+    ({"steps": [5]}, ("$.steps[0]", "this is no object", "an object")),
+    ({"steps": [], "goal": "x"}, ("$.goal", "Unexpected keyword argument", "no such field")),
+    ({"steps": [{"id": "a"}]}, ("$.steps[0].tool", "Field required", "this field")),
+    ({"steps": [{"tool": "t"}]}, ("$.steps[0].id", "Field required", "this field")),
+    ({"steps": [{"id": "a", "kind": "model"}]}, ("$.steps[0].prompt", "Field required", "this field")),
+    (step(id=5), ("$.steps[0].id", "Input should be a valid string", "a string")),
+    (step(args=[1]), ("$.steps[0].args", "Input should be a valid dictionary", "an object")),
+    (step(after="a"), ("$.steps[0].after", "this is no array", "an array")),
+    (step(kind="wait"), ("$.steps[0].kind", "there is no such kind of step", '"tool" or "model"')),
+    (step(kind=[]), ("$.steps[0].kind", "there is no such kind of step", '"tool" or "model"')),
+    (step(when={"op": "gt"}), ("$.steps[0].when.ref", "Field required", "this field")),
+    (step(when="a"), ("$.steps[0].when", "this is no object", "an object")),
+    (step(prompt="x"), ("$.steps[0].prompt", "Unexpected keyword argument", "no such field")),
+    (step(on_error="ignore"), ("$.steps[0].on_error", "Input should be 'fail', 'skip', 'retry' or 'repair'", None)),
+    (step(**{"depends on": "b"}), ("$.steps[0]['depends on']", "Unexpected keyword argument", "no such field")),
 )
+
+
+@pytest.mark.parametrize(("value", "finding"), SHAPES, ids=str)
 def test_each_wrong_shape_is_named_with_its_place(value: JsonValue, finding: tuple[str, str, str | None]) -> None:
     assert found(value) == [finding]
 
@@ -108,7 +108,8 @@ def test_a_finding_says_how_to_mend_it_and_what_was_there() -> None:
 
 
 def test_ten_thousand_wrong_steps_give_a_bounded_list() -> None:
-    _, findings = parse_plan({"steps": [5] * 10_000})
+    many: list[JsonValue] = [5] * 10_000
+    _, findings = parse_plan({"steps": many})
     assert len(findings) == MAX_PARSE_FINDINGS
 
 

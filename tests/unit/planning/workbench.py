@@ -96,7 +96,7 @@ def checker(spec: AgentSpec | None = None, output: type[BaseModel] | None = None
 
 def plan_of(*steps: JsonValue, result: JsonValue = None) -> Plan:
     """Return the plan of these steps, each as a model writes it."""
-    plan, findings = parse_plan({"steps": list(steps), "result": result})
+    plan, findings = parse_plan(document(*steps, result=result))
     assert plan is not None, findings
     return plan
 
@@ -109,6 +109,16 @@ def use(identity: str, name: str, **more: JsonValue) -> dict[str, JsonValue]:
     fields = ("when", "for_each", "after", "on_error")
     args: dict[str, JsonValue] = {key: value for key, value in more.items() if key not in fields}
     return {"id": identity, "tool": name, "args": args, **{key: value for key, value in more.items() if key in fields}}
+
+
+def think(identity: str, **more: JsonValue) -> Json:
+    """Return a model step."""
+    return {"id": identity, "kind": "model", "prompt": "Think.", **more}
+
+
+def document(*steps: JsonValue, result: JsonValue = None) -> Json:
+    """Return a plan as a model writes it."""
+    return {"steps": list(steps), "result": result}
 
 
 def ref(text: str) -> dict[str, JsonValue]:
