@@ -213,6 +213,7 @@ class Unavailable(ModelError):
 
     code = "model_unavailable"
     retryable = True
+    default_hint: ClassVar[str | None] = "look whether the server runs and is not overloaded, then try again"
 
 
 class ContextTooLong(ModelError):

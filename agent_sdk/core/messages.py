@@ -82,6 +82,10 @@ class Message:
     def tool_calls(self) -> tuple[ToolCallPart, ...]:
         return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
 
+    def without_calls(self) -> "Message":
+        """Return the message without the calls that nobody answers: vendors refuse a call that no result follows."""
+        return Message(self.role, tuple(part for part in self.parts if not isinstance(part, ToolCallPart)))
+
 
 @dataclass(slots=True)
 class Conversation:

@@ -109,7 +109,7 @@ class Attempts:
             raise
         outcome = self.performer.parsed(state.spec, reply)
         if isinstance(outcome, Failed):
-            question.conversation.add(reply.message)
+            question.conversation.add(reply.message.without_calls())
             question.conversation.add(user_message(f"That reply does not hold: {outcome.message}\nAnswer again, mended."))
         return outcome
 

@@ -62,9 +62,9 @@ def failed(error: BaseException) -> Failed:
             text = None if error.__cause__ is None else _traceback(error)
             return Failed(
                 error.code,
-                error.message[:MAX_TEXT_CHARS],
+                _storable(str(error.message))[:MAX_TEXT_CHARS],
                 error.retryable,
-                error.hint,
+                None if error.hint is None else _storable(str(error.hint))[:MAX_TEXT_CHARS],
                 retry_after_s,
                 text,
                 is_undone=isinstance(error, (NotDone, ArgumentsInvalid)),
@@ -91,8 +91,13 @@ def _text(error: BaseException) -> str:
         said = str(error)
     except Exception:  # noqa: BLE001  (a tool's exception may itself be broken: part of the boundary to tools)
         said = ""
-    return f"{type(error).__name__}: {said}"[:MAX_TEXT_CHARS] if said else type(error).__name__
+    return _storable(f"{type(error).__name__}: {said}")[:MAX_TEXT_CHARS] if said else type(error).__name__
 
 
 def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARS:]
+    return _storable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK_CHARS:]
+
+
+def _storable(text: str) -> str:
+    """Escape half characters, as they stand in the names of files: the journal is UTF-8, which cannot hold them."""
+    return text.encode(errors="backslashreplace").decode()

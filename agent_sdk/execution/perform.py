@@ -53,7 +53,9 @@ class Performer:
             async with scope:
                 output = await self._called(tool, args, context)
             return self._sized(output)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary to a tool: its failure is a fact for the journal
+        except (KeyboardInterrupt, GeneratorExit):  # not the tool's: a person, or the interpreter, ends what it is part of
+            raise
+        except BaseException as error:  # the boundary to a tool: its failure is a fact for the journal
             if self.was_cancelled(state.id):
                 return Stopped()
             if isinstance(error, asyncio.CancelledError) and _cancelling() > cancelling:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.codec import adapter
 from agent_sdk.core.errors import AnswerError, PlanError
-from agent_sdk.core.findings import render_findings
+from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, user_message
@@ -25,6 +25,8 @@ from agent_sdk.planning.loop import refuse_cut_reply
 from agent_sdk.planning.parse import parse_plan_reply
 from agent_sdk.planning.prompts import render_prompt
 
+_CALLED = Finding("reply_empty", "$", "the reply calls a tool instead of planning", hint="answer with the plan alone, as JSON")
+
 
 @dataclass(frozen=True, slots=True)
 class WholePlanner:
@@ -38,6 +40,8 @@ class WholePlanner:
     def next(self, run: Run) -> Ask | Propose | Answer:
         if run.last_reply is not None:
             refuse_cut_reply(run)
+            if run.last_reply.tool_calls and not run.last_reply.text.strip():
+                return Propose(None, (_CALLED,))
             plan, findings = parse_plan_reply(run.last_reply.text)
             return Propose(plan, findings)
         if run.revision == 0:
@@ -67,7 +71,7 @@ class WholePlanner:
         conversation = Conversation([*run.conversation, *task])
         for draft in run.drafts:
             if draft.reply is not None:
-                conversation.add(draft.reply)
+                conversation.add(draft.reply.without_calls())
             conversation.add(user_message(render_prompt("rejected", findings=render_findings(draft.findings))))
         return Ask(
             ModelRequest(

@@ -7,6 +7,8 @@ from pydantic import JsonValue
 
 MAX_DEPTH = 100
 """How deep lists and objects may be nested: what JSON parsers take without trouble."""
+MAX_INT_BITS = 14_000
+"""How long an integer may be: Python, and the parser of stored events, read 4,300 digits and no more."""
 
 
 class NotPlainError(ValueError):
@@ -23,15 +25,15 @@ def plain(value: object, depth: int = MAX_DEPTH) -> JsonValue:
     """Copy lists, tuples and dicts, and take text and numbers as they are; subclasses become what they derive from.
 
     Raises:
-        NotPlainError: NaN or an infinity, a key that is no text, text that is no Unicode, another type, or nesting deeper than `depth`,
-            as of a value that holds itself.
+        NotPlainError: NaN, an infinity or an integer that is too long, a key that is no text, text that is no Unicode, another type, or
+            nesting deeper than `depth`, as of a value that holds itself.
     """
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        return value if type(value) is int else int(value)
+        return _integer(value)
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, list | tuple):
@@ -49,6 +51,12 @@ def _text(value: str) -> str:
         except UnicodeEncodeError as error:
             raise NotPlainError("it holds half of a surrogate pair, which is no Unicode text", ascii(text[error.start])) from error
     return text
+
+
+def _integer(value: int) -> int:
+    if value.bit_length() > MAX_INT_BITS:
+        raise NotPlainError(f"it is longer than {MAX_INT_BITS:,} bits, which few readers of JSON take", "an integer")
+    return value if type(value) is int else int(value)
 
 
 def _number(value: float) -> float:
