@@ -105,15 +105,6 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-def _path(value: object) -> object:
-    """Let text be a path in strict mode too, which a settings file is read in."""
-    if not isinstance(value, str):
-        return value
-    if not value or not value.isprintable():
-        raise _wrong()
-    return Path(value)
-
-
 class Section(BaseModel):
     """Base of the tree: unchangeable, closed to unknown keys, and silent about what it was given."""
 
@@ -195,7 +186,6 @@ class Settings(Section):
     tenant: Annotated[str, Expects("1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit")] = Field(
         default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
     )
-    files_root: Annotated[Path | None, BeforeValidator(_path), Expects("a path, or null")] = None
     openai: OpenAISettings = OpenAISettings()
     model_call: ModelCallSettings = ModelCallSettings()
     limits: LimitSettings = LimitSettings()

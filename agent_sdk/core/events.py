@@ -45,6 +45,7 @@ class RunCreated:
     place: int | None = None
     model: str | None = None
     strategy: Strategy = "loop"
+    plan_only: bool = False
     deadline_at: int | None = None
     resumable: bool = True
 

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from agent_sdk.core.agent import AgentSpec
+from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
 from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
 from agent_sdk.core.run import Run
@@ -16,6 +16,10 @@ from agent_sdk.tools import FunctionTool, ThreadPool
 
 if TYPE_CHECKING:  # the settings' models load with the first settings
     from agent_sdk.config import LoadedSettings
+
+
+DepsT = TypeVar("DepsT")
+OutputT = TypeVar("OutputT")
 
 
 @dataclass(slots=True)
@@ -106,6 +110,14 @@ def make_planner(
 def make_checker(agent: AgentDeclaration[Any, Any], tools: Mapping[str, Tool], *, plan_only: bool = False) -> PlanChecker:
     """Return what checks the agent's plans, calls and answers; under `plan_only` the plan itself is the answer."""
     return PlanChecker(agent.spec, tools, agent.answers if not plan_only else type(agent.answers)())
+
+
+def with_limits(agent: AgentDeclaration[DepsT, OutputT], models: Models) -> AgentDeclaration[DepsT, OutputT]:
+    """Return an agent that says nothing of its limits with those of the settings; no settings are read for a model that is an object."""
+    loaded = models.loaded() if isinstance(agent.model, str) else models.settings
+    if loaded is None or agent.has_limits:
+        return agent
+    return agent.with_options(limits=Limits(**loaded.settings.limits.model_dump()))
 
 
 def require_model(agent: AgentDeclaration[Any, Any]) -> None:

@@ -81,6 +81,11 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
         return self._options.get("tools", ())
 
     @property
+    def has_limits(self) -> bool:
+        """Whether the agent says how far its runs may go; else the settings do."""
+        return "limits" in self._options
+
+    @property
     def deps(self) -> DepsFactory[DepsT] | None:
         return self._deps
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from pydantic import JsonValue
 
@@ -22,7 +23,7 @@ from agent_sdk.core.run import ENDS, Run
 from agent_sdk.execution import Executor, Parts, load_run, shape_of
 from agent_sdk.observability import Follower, HookSink, TokenChannel
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.compose import Models, bind_tools, make_checker, make_planner, require_model
+from agent_sdk.runtime.compose import Models, bind_tools, make_checker, make_planner, require_model, with_limits
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.handle import RunHandle
 from agent_sdk.runtime.performance import Performance
@@ -92,6 +93,7 @@ class Runtime:
         self._tokens = TokenChannel()
         self._owner = OwnerId(holds.world.ids.run_id().replace("run_", "own_"))
         self._live: dict[RunId, Performance] = {}
+        self._agents: WeakKeyDictionary[AgentDeclaration[Any, Any], AgentDeclaration[Any, Any]] = WeakKeyDictionary()
 
     @classmethod
     @asynccontextmanager
@@ -144,9 +146,14 @@ class Runtime:
             RequestError: the goal is empty, too large or no text, or the agent's plan does not hold; nothing was created.
             ConfigError: the agent names no model, or one that cannot be had.
         """
+        require_model(agent)
+        agent = self._limited(agent)
         spec = agent.spec
         goal = parse_goal(goal, max_bytes=spec.limits.max_goal_bytes)
-        require_model(agent)
+        if options.plan_only and spec.strategy != "plan":
+            raise RequestError(
+                f"agent {agent.name!r} makes no plan first", hint='only an agent with strategy="plan" can plan and not perform'
+            )
         build = self._builder(agent, plan_only=options.plan_only)
         run = Run(self.tenant, self._world.ids.run_id(), spec.limits)
         now = self._world.clock.now_us()
@@ -169,13 +176,13 @@ class Runtime:
         """
         if run_id in self._live:
             return self.attach(run_id)
+        await self._require_unaltered(run_id)
         claim = await self.journal.claim(self.tenant, run_id, self._owner, lease_s=LEASE_S)
         try:
-            await self._require_unaltered(run_id)
             run = await load_run(self.journal, self.tenant, run_id, Limits())
-            found = self._agent_of(run, agent)
+            found = self._limited(self._agent_of(run, agent))
             run.limits = found.spec.limits
-            build = self._builder(found, plan_only=False)
+            build = self._builder(found, plan_only=run.created is not None and run.created.plan_only)
         except BaseException:
             await self._give_back(claim)
             raise
@@ -224,6 +231,15 @@ class Runtime:
         finally:
             self._live.pop(run_id, None)
             self._tokens.end(run_id)
+
+    def _limited(self, agent: AgentDeclaration[DepsT, OutputT]) -> AgentDeclaration[DepsT, OutputT]:
+        """Return the agent with limits, the same one each time, since what a run pins is worked out once an agent."""
+        known: AgentDeclaration[DepsT, OutputT] | None = self._agents.get(agent)
+        if known is None:
+            known = with_limits(agent, self._models)
+            if known is not agent:
+                self._agents[agent] = known
+        return known
 
     def _builder(self, agent: AgentDeclaration[Any, Any], *, plan_only: bool) -> Builder:
         """Join the agent's parts, so that whatever is missing is said before a run exists."""
@@ -327,6 +343,7 @@ def _created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions
         tuple(options.tags),
         model=spec.model,
         strategy=spec.strategy,
+        plan_only=options.plan_only,
         deadline_at=None if timeout_s is None else now_us + int(timeout_s * 1_000_000),
         resumable=agent.live_deps is None,
     )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -104,13 +103,6 @@ def test_the_level_may_be_written_small() -> None:
     assert LoggingSettings.model_validate({"level": "debug"}).level == "DEBUG"
     with pytest.raises(ValidationError):
         LoggingSettings.model_validate({"level": 10})
-
-
-@pytest.mark.parametrize("root", ["", "a\0b", 7])
-def test_the_root_of_files_is_a_path(root: str | int) -> None:
-    assert Settings.model_validate({"files_root": "data"}, strict=True).files_root == Path("data")
-    with pytest.raises(ValidationError):
-        Settings.model_validate({"files_root": root})
 
 
 def test_a_literal_secret_is_taken_only_as_such() -> None:

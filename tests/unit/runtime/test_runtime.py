@@ -12,6 +12,7 @@ from agent_sdk import (
     Agent,
     App,
     Fact,
+    Limits,
     RequestError,
     RunCancelled,
     RunExpired,
@@ -23,9 +24,11 @@ from agent_sdk import (
     StartOptions,
     tool,
 )
+from agent_sdk.config import load_settings
 from agent_sdk.core.errors import JournalCorrupt, NotFound, RunEnded
 from agent_sdk.core.events import RunCreated, StepStarted
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
+from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import TokenDelta
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
 
@@ -353,3 +356,46 @@ async def test_a_run_with_an_altered_event_is_not_resumed_and_the_event_is_named
         with pytest.raises(JournalCorrupt, match="event 3 of run"):
             await runtime.resume(run.run_id)
     assert gate.calls == 1
+
+
+async def test_a_plan_only_run_that_is_resumed_still_performs_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/agent.db"
+    asked = asyncio.Event()
+    plan: dict[str, JsonValue] = {"steps": [{"id": "sum", "tool": "add", "args": {"a": 1}}], "result": {"$ref": "sum"}}
+
+    async def never(_: ModelRequest) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return ""
+
+    planner: Agent[None, str] = Agent(name="planner", model=ScriptedModel([never]), tools=[add], strategy="plan")
+    async with Runtime.open(url, app=App([planner])) as runtime:
+        run = await runtime.start(planner, "add", options=StartOptions(plan_only=True))
+        await asked.wait()
+    async with Runtime.open(url, app=App([])) as runtime:
+        again = await runtime.resume(run.run_id, agent=planner.with_options(model=ScriptedModel([plan])))
+        settled = await again.settled()
+    assert isinstance(settled.answer, dict)
+    assert settled.graph.steps == {}
+
+
+async def test_plan_only_is_refused_for_an_agent_that_makes_no_plan() -> None:
+    agent = adder("six")
+    async with Runtime.open(app=App([agent])) as runtime:
+        with pytest.raises(RequestError, match="makes no plan"):
+            await runtime.start(agent, "add", options=StartOptions(plan_only=True))
+        assert await runtime.runs() == []
+
+
+@pytest.mark.parametrize(("own", "turns"), [(None, 2), (5, 5)])
+async def test_an_agent_that_says_nothing_of_its_limits_takes_those_of_the_settings(own: int | None, turns: int, tmp_path: Path) -> None:
+    model = ScriptedModel([Call("add", {"a": turn}) for turn in range(9)])
+    agent: Agent[None, str] = Agent(name="adder", model=model, tools=[add])
+    if own is not None:
+        agent = agent.with_options(limits=Limits(max_turns=own))
+    settings = load_settings(overrides={"limits.max_turns": 2}, environ={}, cwd=tmp_path)
+    async with Runtime.open(app=App([agent]), settings=settings) as runtime:
+        with pytest.raises(RunFailed, match="turns") as error:
+            await (await runtime.start(agent, "add")).result()
+    assert error.value.failure_code == "turn_limit"
+    assert len(model.requests) == turns
