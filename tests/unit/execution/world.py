@@ -1,7 +1,7 @@
 """A run in a world of its own: virtual time, tools made of functions, and a journal that keeps count of its appends and fails on demand."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 
@@ -9,7 +9,6 @@ from pydantic import JsonValue
 
 from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.codec import to_json
-from agent_sdk.core.errors import AgentSDKError
 from agent_sdk.core.events import Event, Fact, RunCreated
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, RunId, StepId
@@ -300,7 +299,24 @@ def no_stray_tasks() -> bool:
     return asyncio.all_tasks() == {asyncio.current_task()}
 
 
-class Broken(AgentSDKError):
-    """What tests break things with."""
+async def hang(*_: object) -> None:
+    await asyncio.Event().wait()
 
-    code = "broken"
+
+def hanging(effect: Effect = "once") -> World:
+    """Return a run with one step that never ends."""
+    return World([FakeTool("hang", hang, effect)], plan=plan(step("a", "hang")), limits=Limits(step_timeout_s=1e6))
+
+
+async def at(world: World, delay_s: float, act: Callable[[], Coroutine[object, object, object]]) -> str:
+    """Drive the run, and do something to it at a moment."""
+
+    async def later() -> None:
+        await asyncio.sleep(delay_s)
+        await act()
+
+    async with asyncio.TaskGroup() as tasks:
+        driving = tasks.create_task(world.drive())
+        tasks.create_task(later())
+    assert no_stray_tasks()
+    return driving.result()
