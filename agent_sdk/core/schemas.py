@@ -74,7 +74,7 @@ def items_of(schema: Schema) -> Schema | None:
 
 def mismatch(source: Schema, target: Schema, path: str = "", depth: int = 0) -> Mismatch | None:
     """Say why a value of `source` may not fit `target`; None where it fits, or nothing is known of it."""
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or not source.node or not target.node:
         return None
     targets = list(_branches(target))
     for branch in (each for plain in _branches(source) for each in _one_by_one(plain)):

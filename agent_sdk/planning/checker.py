@@ -23,6 +23,7 @@ MAX_NAME_SHOWN = 80
 MAX_NAMES_SHOWN = 20
 MAX_CIRCLE_SHOWN = 20
 MAX_GUESSES = 20
+MAX_CIRCLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class _PlanCheck:
         self._taken = {state.id for state in run.graph.steps.values() if state.attempt}
         self._guesses_left = MAX_GUESSES
         self._steps: dict[StepId, Step] = {step.id: step for step in plan.steps}
+        self._sources = [sources_of(step) for step in plan.steps]
         self._outputs: dict[StepId, Schema] = {}
 
     def findings(self) -> Iterator[Finding]:
@@ -136,9 +138,8 @@ class _PlanCheck:
         for problem in tool.problems(step.args, partial=partial):
             yield replace(problem, path=f"{path}.args{problem.path.removeprefix('$')}")
         parameters = Schema.of(tool.spec.parameters)
-        for name, value in step.args.items():
-            target = at_path(parameters, (name,)) if name in partial else None
-            yield from self._value(step, value, target or UNKNOWN, f"{path}.args.{name}")
+        for name in (name for name in step.args if name in partial):
+            yield from self._value(step, step.args[name], at_path(parameters, (name,)) or UNKNOWN, f"{path}.args.{name}")
         if step.on_error == "retry" and tool.spec.effect == "once":
             yield Finding(
                 "retry_once_effect",
@@ -230,9 +231,14 @@ class _PlanCheck:
             yield _type_finding(ref, misfit or Mismatch("", "array", "something else"), f"{path}.for_each")
 
     def _order(self) -> Iterator[Finding]:
-        needs = {step.id: [each for each in (*sources_of(step), *step.after) if each in self._steps] for step in self._plan.steps}
+        needs = {
+            step.id: [each for each in (*sources, *step.after) if each in self._steps]
+            for step, sources in zip(self._plan.steps, self._sources, strict=True)
+        }
         places = {step.id: f"$.steps[{index}]" for index, step in enumerate(self._plan.steps)}
-        while cycle := cycle_in(needs):
+        for _ in range(MAX_CIRCLES):
+            if not (cycle := cycle_in(needs)):
+                return
             circle = " -> ".join((*cycle, cycle[0])) if len(cycle) < MAX_CIRCLE_SHOWN else f"{cycle[0]} -> {cycle[1]} -> ... -> {cycle[0]}"
             yield Finding("cycle", places[cycle[0]], f"steps wait for one another: {circle}", hint="break the circle")
             stuck = stuck_behind(needs, cycle)
@@ -250,8 +256,8 @@ class _PlanCheck:
 
     def _unused(self) -> Iterator[Finding]:
         used = {ref.step for _, ref in refs_in(self._plan.result)}
-        for step in self._plan.steps:
-            used.update((*sources_of(step), *step.after))
+        for step, sources in zip(self._plan.steps, self._sources, strict=True):
+            used.update((*sources, *step.after))
         for index, step in enumerate(self._plan.steps):
             tool = self._checker.tools.get(step.tool) if isinstance(step, ToolStep) else None
             changes_nothing = isinstance(step, ModelStep) or (tool is not None and tool.spec.effect == "read")

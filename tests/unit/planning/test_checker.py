@@ -69,14 +69,14 @@ FAULTS: Mapping[str, Row] = {
     "unused_step": ([LIST, use("a", "guess")], ref("a"), "$.steps[0]", "refer to it, or leave it out"),
 }
 SEEN_ELSEWHERE = {"too_many_steps", "unreachable_step", "arguments_not_json", "answer_empty", "answer_type"}
-FROM_THE_PARSER = {"reply_empty", "reply_too_large", "reply_not_json", "plan_shape"}
+OF_A_REPLY = {"reply_empty", "reply_too_large", "reply_not_json", "plan_shape"}
 FROM_THE_TOOL = {"unknown_argument", "missing_argument", "invalid_argument"}
 
 
 def test_every_code_of_this_package_is_in_one_of_these_tables() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in Path(planning.__file__).parent.glob("*.py"))
     written = set(re.findall(r'Finding\(\s*"([a-z_]+)"', source))
-    assert written == (FAULTS.keys() - FROM_THE_TOOL) | SEEN_ELSEWHERE | FROM_THE_PARSER
+    assert written == (FAULTS.keys() - FROM_THE_TOOL) | SEEN_ELSEWHERE | OF_A_REPLY
 
 
 @pytest.mark.parametrize("code", FAULTS)
@@ -321,6 +321,11 @@ def test_every_circle_is_named_and_each_step_that_waits_for_one() -> None:
 def test_a_circle_through_for_each_when_and_after_is_one_too() -> None:
     steps = [use("a", "guess", for_each="b"), use("b", "guess", when={"ref": "c"}), use("c", "guess", after=["a"])]
     assert [each.code for each in findings_of(*steps, result=ref("a"))] == ["cycle"]
+
+
+def test_of_a_thousand_circles_the_first_few_are_named() -> None:
+    found = findings_of(*(use(f"s{n}", "guess", hint=ref(f"s{n}")) for n in range(1000)), result=ref("s0"))
+    assert [each.code for each in found] == ["cycle"] * 20
 
 
 def test_a_long_circle_is_shown_in_part() -> None:

@@ -5,11 +5,12 @@ from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import AnswerError, ContentRefused, PlanError
-from agent_sdk.core.events import MessageReceived, StepSkipped, StepStarted
+from agent_sdk.core.events import MessageReceived, ModelCalled, StepSkipped, StepStarted
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import StepId
-from agent_sdk.core.messages import user_message
+from agent_sdk.core.messages import Message, TextPart, ToolCallPart, user_message
 from agent_sdk.core.ports import Answer, Ask, Propose
+from agent_sdk.core.usage import Usage
 from agent_sdk.planning import PlanOnly, WholePlanner, plan_schema
 from tests.unit.core.toy import Toy, new_run
 from tests.unit.planning.planned import ask, begun, drive, refuse_answer, reject, reply, texts
@@ -117,6 +118,24 @@ def test_a_model_that_never_gives_a_valid_plan_ends_in_an_error_and_never_in_a_p
     kept = [draft.reply.text if draft.reply else None for draft in toy.run.drafts]
     text = BROKEN[name]
     assert kept == [text if isinstance(text, str) else json.dumps(text)] * 3
+
+
+def test_a_model_that_calls_tools_instead_of_planning_is_told_to_plan() -> None:
+    toy = begun()
+    message = Message("assistant", (ToolCallPart(StepId("plan.1.1"), "read_file", {}),))
+    toy.post(ModelCalled(StepId("plan.1"), "plan", "m", Usage(), "tool_calls", (), message=message))
+    proposal = planner().next(toy.run)
+    assert isinstance(proposal, Propose)
+    assert [(each.code, each.hint) for each in proposal.findings] == [("reply_empty", "answer with the plan alone, as JSON")]
+    reject(toy, proposal.findings)
+    assert all(not each.tool_calls for each in ask(planner(), toy).conversation)
+
+
+def test_a_plan_beside_calls_is_a_plan() -> None:
+    toy = begun()
+    message = Message("assistant", (TextPart(json.dumps(GOOD)), ToolCallPart(StepId("plan.1.1"), "read_file", {})))
+    toy.post(ModelCalled(StepId("plan.1"), "plan", "m", Usage(), "tool_calls", (), message=message))
+    assert planner().next(toy.run) == Propose(plan_of(LIST, result=ref("list")))
 
 
 def test_no_repairs_means_one_try() -> None:
