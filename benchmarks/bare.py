@@ -37,13 +37,13 @@ async def find_in_thread(number: int) -> str:
     return await asyncio.get_running_loop().run_in_executor(None, find_at_once, number)
 
 
-def replies(turns: int) -> Iterator[str]:
+def replies(turns: int, tool: str = "find") -> Iterator[str]:
     """Yield a run's replies in the vendor's JSON."""
     usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
     for number in range(turns):
         message: Reply = {"role": "assistant", "content": "Found."}
         if number < turns - 1:
-            function = {"name": "find", "arguments": f'{{"number": {number}}}'}
+            function = {"name": tool, "arguments": f'{{"number": {number}}}'}
             message = {"role": "assistant", "content": None, "tool_calls": [{"id": f"c{number}", "type": "function", "function": function}]}
         yield json.dumps({"choices": [{"index": 0, "message": message}], "usage": usage})
 

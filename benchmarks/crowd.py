@@ -16,9 +16,10 @@ from agent_sdk.core.model import ModelRequest
 from agent_sdk.testing import Call, ScriptedModel
 from agent_sdk.tools import FunctionTool
 from benchmarks import bare
-from benchmarks.agents import AMPLE, GOAL, find, scripted_at_once, wait, wait_in_thread
+from benchmarks.agents import AMPLE, GOAL, find, wait, wait_in_thread
 from benchmarks.measure import Case, Metric, Readings, Sample, Scale, at_most, sampled_by, wall_s_of
 from benchmarks.memory import peak_kib
+from benchmarks.model import InProcess
 
 TURNS = 6
 DELAY_S = 0.1
@@ -123,7 +124,7 @@ async def _measured(runs: int, one_run: Callable[[], Coroutine[Any, Any, object]
 
 
 async def _measure_runtime(url: str, runs: int) -> Readings:
-    agent = Agent(name="finder", model=scripted_at_once(TURNS, find.name, delay_s=DELAY_S), tools=[find], limits=AMPLE)
+    agent = Agent(name="finder", model=InProcess(TURNS, find.name, delay_s=DELAY_S), tools=[find], limits=AMPLE)
     async with Runtime.open(url, app=App([agent])) as runtime:
 
         async def one_run() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from agent_sdk import Agent, App, Runtime
 from agent_sdk.tools import FunctionTool
 from benchmarks import bare
-from benchmarks.agents import AMPLE, GOAL, find, find_in_thread, find_inline, scripted
+from benchmarks.agents import AMPLE, GOAL, find, find_in_thread, find_inline
 from benchmarks.measure import Case, Ceiling, Metric, Sample, Scale, cpu_us_of, sampled_by
+from benchmarks.model import InProcess
 
 KEY = "turn"
 IN_PLACE = "110 us and 10 x bare"
@@ -46,8 +47,8 @@ def _in_thread(bare_us: float) -> float:
 
 def _ours(used: FunctionTool[..., Any], turns: int, runs: int) -> Sample:
     async def measure() -> float:
-        agent = Agent(name="finder", model=scripted(turns, runs, used.name), tools=[used], limits=AMPLE)
-        first = Agent(name="first", model=scripted(WARM_UP, 1, used.name), tools=[used], limits=AMPLE)
+        agent = Agent(name="finder", model=InProcess(turns, used.name), tools=[used], limits=AMPLE)
+        first = Agent(name="first", model=InProcess(WARM_UP, used.name), tools=[used], limits=AMPLE)
         async with Runtime.open(app=App([agent])) as runtime:
             await (await runtime.start(first, GOAL)).result()
 
