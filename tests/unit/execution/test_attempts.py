@@ -11,7 +11,8 @@ from agent_sdk.core.plan import ModelStep, OnError
 from agent_sdk.core.tools import Effect
 from agent_sdk.execution.backoff import delay_before
 from agent_sdk.testing import Call, ScriptedModel, SeededRandom
-from tests.unit.execution.world import FakeTool, World, gives, plan, raiser, ref, step
+from tests.unit.execution.fakes import FakeTool, gives, plan, raiser, ref, step
+from tests.unit.execution.world import World
 
 
 def one_step(tool: FakeTool, on_error: OnError = "fail", limits: Limits | None = None) -> World:

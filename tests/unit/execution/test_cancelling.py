@@ -10,19 +10,8 @@ from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Batch
 from agent_sdk.core.tools import Effect
 from agent_sdk.testing import Call, ScriptedModel
-from tests.unit.execution.world import (
-    Args,
-    Context,
-    CountingJournal,
-    FakeTool,
-    World,
-    at,
-    hang,
-    hanging,
-    plan,
-    raiser,
-    step,
-)
+from tests.unit.execution.fakes import Args, Context, CountingJournal, FakeTool, hang, plan, raiser, step
+from tests.unit.execution.world import World, at, hanging
 
 
 async def test_a_cancel_that_came_before_the_start_ends_the_run_at_its_next_look() -> None:

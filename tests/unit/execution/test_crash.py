@@ -17,7 +17,8 @@ from agent_sdk.core.ports import Batch, Verdict
 from agent_sdk.core.run import ENDS
 from agent_sdk.core.usage import NO_USAGE
 from agent_sdk.testing import Call
-from tests.unit.execution.world import RUN, TENANT, Args, Context, CountingJournal, FakeTool, World, no_stray_tasks, plan, ref, step
+from tests.unit.execution.fakes import RUN, TENANT, Args, Context, CountingJournal, FakeTool, plan, ref, step
+from tests.unit.execution.world import World, no_stray_tasks
 
 
 class Outside:

@@ -8,15 +8,8 @@ from agent_sdk.core.errors import StorageError
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Batch
 from agent_sdk.testing import Call
-from tests.unit.execution.world import (
-    Args,
-    Body,
-    Context,
-    CountingJournal,
-    FakeTool,
-    World,
-    no_stray_tasks,
-)
+from tests.unit.execution.fakes import Args, Body, Context, CountingJournal, FakeTool
+from tests.unit.execution.world import World, no_stray_tasks
 
 ENDS = ("run.succeeded", "run.failed", "run.cancelled", "run.expired")
 

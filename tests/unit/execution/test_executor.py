@@ -14,7 +14,8 @@ from agent_sdk.core.ports import Ask
 from agent_sdk.core.run import Run
 from agent_sdk.planning import AnswerType
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
-from tests.unit.execution.world import FakeTool, World, gives, no_stray_tasks, plan, raiser, ref, step
+from tests.unit.execution.fakes import FakeTool, gives, plan, raiser, ref, step
+from tests.unit.execution.world import World, no_stray_tasks
 
 
 async def test_a_loop_calls_tools_until_the_model_answers() -> None:

@@ -10,7 +10,8 @@ from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.messages import ToolResultPart
 from agent_sdk.core.ports import InboxDraft, InboxItem
 from agent_sdk.testing import Call, ScriptedModel
-from tests.unit.execution.world import RUN, TENANT, CountingJournal, FakeTool, World, plan, raiser, ref, sleeper, step
+from tests.unit.execution.fakes import RUN, TENANT, CountingJournal, FakeTool, plan, raiser, ref, sleeper, step
+from tests.unit.execution.world import World
 
 
 def unknown(*, after: str = "done") -> World:

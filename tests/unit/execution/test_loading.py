@@ -7,7 +7,8 @@ from agent_sdk.core.errors import NotFound
 from agent_sdk.core.events import StepFinished
 from agent_sdk.core.ids import RunId
 from agent_sdk.execution import decode_all, load_facts, load_run
-from tests.unit.execution.world import RUN, TENANT, FakeTool, World, gives, plan, ref, step
+from tests.unit.execution.fakes import RUN, TENANT, FakeTool, gives, plan, ref, step
+from tests.unit.execution.world import World
 
 
 async def test_a_run_of_several_pages_is_read_whole() -> None:

@@ -13,7 +13,8 @@ from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.usage import NO_USAGE
 from agent_sdk.testing import ScriptedModel
-from tests.unit.execution.world import FakeTool, Tokens, World, gives, plan, ref, step
+from tests.unit.execution.fakes import FakeTool, Tokens, gives, plan, ref, step
+from tests.unit.execution.world import World
 
 
 async def end_of(world: World) -> Event:

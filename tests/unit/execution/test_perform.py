@@ -16,7 +16,8 @@ from agent_sdk.core.model import Progress
 from agent_sdk.core.ports import Verdict
 from agent_sdk.core.tools import Effect
 from agent_sdk.execution.perform import Performer
-from tests.unit.execution.world import Args, Context, FakeTool, Tokens, World, gives, plan, raiser, ref, sleeper, step
+from tests.unit.execution.fakes import Args, Context, FakeTool, Tokens, gives, plan, raiser, ref, sleeper, step
+from tests.unit.execution.world import World
 
 
 class UnprintableError(Exception):

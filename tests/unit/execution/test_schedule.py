@@ -10,7 +10,8 @@ from agent_sdk.core.plan import Plan, When
 from agent_sdk.core.ports import Batch
 from agent_sdk.core.tools import Effect
 from agent_sdk.testing import Call
-from tests.unit.execution.world import Args, Context, FakeTool, World, plan, raiser, ref, step
+from tests.unit.execution.fakes import Args, Context, FakeTool, plan, raiser, ref, step
+from tests.unit.execution.world import World
 
 
 class Worker:

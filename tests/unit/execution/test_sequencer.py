@@ -27,7 +27,8 @@ from agent_sdk.core.usage import NO_USAGE
 from agent_sdk.execution.proposals import shape_of
 from agent_sdk.execution.sequencer import Sequencer
 from agent_sdk.testing import Call, VirtualClock
-from tests.unit.execution.world import CountingJournal, FakeTool, World, no_stray_tasks, plan, ref, sleeper, step
+from tests.unit.execution.fakes import CountingJournal, FakeTool, plan, ref, sleeper, step
+from tests.unit.execution.world import World, no_stray_tasks
 
 A = StepId("a")
 NOTE = MessageReceived(refused="nothing")

@@ -8,19 +8,8 @@ from agent_sdk.core.errors import RateLimited
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.testing import Call, ScriptedModel
-from tests.unit.execution.world import (
-    CountingJournal,
-    FakeTool,
-    World,
-    at,
-    hang,
-    hanging,
-    no_stray_tasks,
-    plan,
-    raiser,
-    sleeper,
-    step,
-)
+from tests.unit.execution.fakes import CountingJournal, FakeTool, hang, plan, raiser, sleeper, step
+from tests.unit.execution.world import World, at, hanging, no_stray_tasks
 
 
 async def suspend(world: World, *, force: bool = False) -> None:
