@@ -86,9 +86,9 @@ def demo(
             if (code := report(performed, opened.recall, show)) is not ExitCode.DONE:
                 raise typer.Exit(code)
             if not (json or quiet):
-                _tell_rejected(performed.run, journal)
+                _tell_rejected(performed.run, opened.recall)
                 emit("")
-    if not (json or quiet):
+    if not (json or quiet) and opened.recall.is_kept:
         tell(f"all runs of the demo: agent-sdk runs list --journal {shlex.quote(journal)}")
         if shutil.which("agent-sdk") is None:
             tell(f"here agent-sdk is {sys.argv[0]}")
@@ -138,10 +138,12 @@ def _going_on(run_id: RunId) -> Begin:
     return begin
 
 
-def _tell_rejected(run: Run, journal: str) -> None:
+def _tell_rejected(run: Run, recall: Recall) -> None:
+    """Say that a plan did not hold: in the live table one does not see it."""
     if run.questions > 1:
-        events = shlex.join(["agent-sdk", "runs", "events", run.run_id, "--journal", journal])
-        tell(f"the checker sent {run.questions - 1} plan back before anything ran; the model mended it: {events}")
+        tell("the checker sent the first plan back before anything ran, and the model mended it")
+        if recall.is_kept:
+            tell(f"look at that:   {shlex.join(['agent-sdk', 'runs', 'events', run.run_id, '--journal', recall.journal or JOURNAL])}")
 
 
 @contextmanager

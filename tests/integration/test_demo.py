@@ -141,9 +141,16 @@ def test_the_demo_says_that_its_model_is_simulated_and_that_a_plan_was_sent_back
     assert "simulated model" in result.stderr
     assert result.stderr.count("plan.rejected") == 1
     assert all(code in result.stderr for code in ("invalid_argument", "reference_path", "unknown_tool", "unused_step"))
-    assert "the checker sent 1 plan back" in result.stderr
+    assert "the checker sent the first plan back" in result.stderr
     assert all(f"goal {number} of 3: {script.goal}" in result.stderr for number, script in enumerate(scripts(), start=1))
     assert result.stderr.count("agent-sdk runs show run_") == 3
+
+
+def test_a_journal_in_memory_is_not_offered_to_look_at(root: Path) -> None:
+    result = demo("--root", root, "--goal", "2", "--journal", "memory://")
+    assert result.exit_code == 0
+    assert "agent-sdk runs" not in result.stderr
+    assert not Path("agent-sdk-demo.db").exists()
 
 
 def test_another_goal_is_refused_by_the_simulated_model(root: Path) -> None:
