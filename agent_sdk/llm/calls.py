@@ -1,17 +1,12 @@
 """The calls in a model's reply: named by us, with arguments that must be one JSON object, or a problem that the model can be told."""
 
 import json
-import math
-from typing import NoReturn, cast
 
 from pydantic import JsonValue
 
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import ToolCallPart
-
-
-class _Problem(ValueError):
-    """What JSON's grammar lets pass and we do not."""
+from agent_sdk.core.strict_json import parse_json
 
 
 def call_id(question: StepId, index: int) -> StepId:
@@ -30,42 +25,14 @@ def parse_arguments(text: str) -> tuple[dict[str, JsonValue] | None, str | None]
     if not text.strip():
         return None, "the arguments are empty; a JSON object is expected, {} where there are none"
     try:
-        value = cast("JsonValue", _DECODER.decode(text))
-        text.encode()
-        if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()
-    except _Problem as problem:
-        return None, f"the arguments hold {problem}"
+        value = parse_json(text)
     except json.JSONDecodeError as error:
         return None, f"the arguments are not JSON: {error.msg} at character {error.pos} of {len(text)}"
-    except UnicodeEncodeError:
-        return None, "the arguments hold half of a surrogate pair, which is no character"
-    except (ValueError, RecursionError) as error:
-        return None, f"the arguments cannot be read as JSON: {error}"
+    except ValueError as error:
+        return None, f"the arguments are not JSON that can be kept: {error}"
     if not isinstance(value, dict):
         return None, f"the arguments are a JSON {_KINDS[type(value)]}; an object is expected"
     return value, None
 
 
-def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _Problem(f"the key {twice!r} more than once")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise _Problem(f"{text}, which is too large for a number")
-    return value
-
-
-def _no_number(text: str) -> NoReturn:
-    raise _Problem(f"{text}, which is no JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number)
 _KINDS = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}

@@ -32,4 +32,6 @@ class AnswerType:
                 )
                 for problem in error.errors(include_url=False)
             )
+        except Exception as error:  # noqa: BLE001  (the boundary to a user's validator: its failure is a finding, not the end of the process)
+            return (Finding("answer_check_failed", "$", f"the answer's own validator failed: {type(error).__name__}: {error}"[:400]),)
         return ()

@@ -68,7 +68,7 @@ FAULTS: Mapping[str, Row] = {
     ),
     "unused_step": ([LIST, use("a", "guess")], ref("a"), "$.steps[0]", "refer to it, or leave it out"),
 }
-SEEN_ELSEWHERE = {"too_many_steps", "unreachable_step", "arguments_not_json", "answer_empty", "answer_type"}
+SEEN_ELSEWHERE = {"too_many_steps", "unreachable_step", "arguments_not_json", "answer_check_failed", "answer_empty", "answer_type"}
 OF_A_REPLY = {"reply_empty", "reply_too_large", "reply_not_json", "plan_shape"}
 FROM_THE_TOOL = {"unknown_argument", "missing_argument", "invalid_argument"}
 
