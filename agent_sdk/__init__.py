@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agent_sdk.runtime.app import App
     from agent_sdk.runtime.declaration import RunInfo
     from agent_sdk.runtime.handle import RunHandle
+    from agent_sdk.runtime.plan_file import load_plan
     from agent_sdk.runtime.runtime import Runtime, StartOptions
     from agent_sdk.tools import tool
     from agent_sdk.tools.files import Files
@@ -69,6 +70,7 @@ __all__ = [
     "ToolError",
     "ToolStep",
     "When",
+    "load_plan",
     "tool",
 ]
 
@@ -105,6 +107,7 @@ _PLACES = {
     "ToolError": "agent_sdk.core.errors",
     "ToolStep": "agent_sdk.core.plan",
     "When": "agent_sdk.core.plan",
+    "load_plan": "agent_sdk.runtime.plan_file",
     "tool": "agent_sdk.tools",
 }
 

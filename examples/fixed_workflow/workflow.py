@@ -11,8 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from agent_sdk import Agent, App, Files, Runtime, tool
-from agent_sdk.runtime.plan_file import load_plan
+from agent_sdk import Agent, App, Files, Runtime, load_plan, tool
 
 FOLDER = Path.cwd()
 

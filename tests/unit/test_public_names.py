@@ -36,6 +36,7 @@ PUBLIC_NAMES = frozenset(
         "ToolError",
         "ToolStep",
         "When",
+        "load_plan",
         "tool",
     }
 )
