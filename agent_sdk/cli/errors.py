@@ -87,8 +87,6 @@ def exit_code_of_run(run: "Run") -> ExitCode:
 
 def render_error(error: BaseException, *, debug: bool) -> str:
     """Return what went wrong, what to do about it, and the stable code; with `debug` the traceback comes first."""
-    from agent_sdk.observability import redact_text
-
     match error:
         case AgentSDKError():
             text = render_problem(error.message, error.code, error.hint)
@@ -98,17 +96,18 @@ def render_error(error: BaseException, *, debug: bool) -> str:
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             hint = "this is a fault in agent-sdk: please report it" + ("" if debug else ", with what --debug shows")
             text = render_problem(said, "internal_error", hint)
-    return f"{redact_text(''.join(traceback.format_exception(error)))}\n{text}" if debug else text
+    if not debug:
+        return text
+    return "\n".join([*_safe_lines("".join(traceback.format_exception(error))), "", text])
 
 
 def render_problem(message: str, code: str, hint: str | None) -> str:
-    """Return `error: MESSAGE [CODE]`, and the hint in a line of its own."""
-    from agent_sdk.observability import redact_text
-
-    first, *more = redact_text(message, MAX_TEXT).splitlines() or [""]
+    """Return `error: MESSAGE [CODE]`, and the hint behind it; what a tool or a model said in them steers no terminal."""
+    first, *more = _safe_lines(message, MAX_TEXT)
     lines = [f"error: {first} [{code}]", *(f"  {line}" for line in more)]
     if hint is not None:
-        lines.append(f"  hint: {redact_text(hint, MAX_TEXT)}")
+        first, *more = _safe_lines(hint, MAX_TEXT)
+        lines += [f"  hint: {first}", *(f"  {line}" for line in more)]
     return "\n".join(lines)
 
 
@@ -121,6 +120,12 @@ def first_cause(error: BaseException) -> BaseException:
 def exit_code_table() -> str:
     """Return the table as the help shows it."""
     return "\n".join(["Exit codes:", *(f"  {code:>3}  {MEANINGS[code]}" for code in ExitCode)])
+
+
+def _safe_lines(text: str, limit: int | None = None) -> list[str]:
+    from agent_sdk.observability import one_line, redact_text
+
+    return [one_line(line) for line in redact_text(text, limit).splitlines()] or [""]
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from agent_sdk.cli.errors import ExitCode, exit_code_of, exit_code_table, first_cause, render_error
-from agent_sdk.cli.terminal import emit, forget_stdout, tell
+from agent_sdk.cli.terminal import emit, forget_stdout, part_descriptors, tell
 from agent_sdk.core.errors import AgentSDKError
 
 
@@ -88,6 +88,7 @@ def main() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (open until the process ends)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding cannot hold is no reason to fail
+    part_descriptors()
     try:
         app()
     except Exception as error:  # noqa: BLE001  (the outermost edge of the process)

@@ -24,7 +24,7 @@ from agent_sdk.cli.report import (
     to_json_text,
 )
 from agent_sdk.cli.steps import step_grid
-from agent_sdk.cli.terminal import Aside, emit, make_console, on_terminal, tell, verbatim
+from agent_sdk.cli.terminal import answers, emit, make_console, on_terminal, set_stdout_aside, tell, verbatim
 from agent_sdk.cli.views import View, open_view
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import AgentSDKError
@@ -90,7 +90,7 @@ def report(followed: Followed, recall: Recall, show: Show) -> ExitCode:
         _tell_steps(followed)
     if run.state == "succeeded":
         answer = render_answer(run.answer)
-        emit(verbatim(answer) if sys.stdout.isatty() else answer)
+        emit(verbatim(answer) if answers().isatty() else answer)
     if not show.quiet:
         tell("")
         for line in summary_lines(run, rows_of(run, at=followed.at), at=followed.at):
@@ -106,7 +106,8 @@ def report(followed: Followed, recall: Recall, show: Show) -> ExitCode:
 
 async def _perform(opened: Opened, app: App, begin: Begin, show: Show) -> Followed:
     is_quiet = show.quiet or show.json
-    with interrupts() as asked, open_view(is_quiet=is_quiet, is_logging=opened.is_logging) as view, contextlib.redirect_stdout(Aside()):
+    set_stdout_aside()
+    with interrupts() as asked, open_view(is_quiet=is_quiet, is_logging=opened.is_logging) as view:
         async with opened.runtime(app) as runtime:
             if asked.asked.is_set():
                 raise Interrupted("interrupted before the run began; nothing was done")

@@ -66,7 +66,12 @@ def render_answer(answer: JsonValue) -> str:
 
 def to_json_text(value: JsonValue) -> str:
     """Return JSON that people can read, too."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return "\n".join(map(printable_json, json.dumps(value, ensure_ascii=False, indent=2).split("\n")))
+
+
+def printable_json(line: str) -> str:
+    """Return a line of JSON with JSON's own escapes for what would steer a terminal."""
+    return line if line.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
 
 
 def summary_lines(run: Run, rows: list[StepRow], *, at: int) -> Iterator[str]:

@@ -13,7 +13,17 @@ from agent_sdk.cli.errors import ExitCode
 from agent_sdk.cli.opening import Given, Opened, open_settings
 from agent_sdk.cli.options import AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption, RunIdArgument
 from agent_sdk.cli.perform import Begun, Followed, Show, errors_as_json, perform, report
-from agent_sdk.cli.report import next_lines, problem_of, render_answer, resume_of, rows_of, run_record, summary_lines, to_json_text
+from agent_sdk.cli.report import (
+    next_lines,
+    printable_json,
+    problem_of,
+    render_answer,
+    resume_of,
+    rows_of,
+    run_record,
+    summary_lines,
+    to_json_text,
+)
 from agent_sdk.cli.steps import step_grid
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell, verbatim
 from agent_sdk.core.agent import Limits
@@ -22,6 +32,7 @@ from agent_sdk.core.events import Decision, Fact
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.ports import RunFilter, RunRow
 from agent_sdk.core.run import Run, RunState
+from agent_sdk.core.strict_json import parse_json
 from agent_sdk.observability import record_of, redact_json, render_fact
 from agent_sdk.runtime import RunHandle, Runtime
 from agent_sdk.runtime.cancel import cancel_run
@@ -238,7 +249,8 @@ def _show(followed: Followed, opened: Opened, *, json: bool) -> None:
 def _event_line(handle: RunHandle[Any], fact: Fact, *, json: bool) -> str:
     if not json:
         return render_fact(handle.run_id, fact)
-    return json_lib.dumps(redact_json(record_of(handle.tenant, handle.run_id, fact)), ensure_ascii=False, separators=(",", ":"))
+    record = redact_json(record_of(handle.tenant, handle.run_id, fact))
+    return printable_json(json_lib.dumps(record, ensure_ascii=False, separators=(",", ":")))
 
 
 def _states(names: list[str]) -> frozenset[RunState]:
@@ -284,7 +296,7 @@ def _output(decision: str, text: str | None) -> JsonValue:
     if decision != "done":
         raise RequestError("--output is what the step returned, so it goes with done alone", hint="leave it out")
     try:
-        value: JsonValue = json_lib.loads(text)
+        value = parse_json(text)
     except ValueError as error:
         raise RequestError(f"--output is no JSON: {error}", hint="quote text twice: --output '\"sent\"'") from error
     return value

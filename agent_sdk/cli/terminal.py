@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +22,9 @@ def emit(text: str) -> None:
     Raises:
         BrokenPipeError: nobody reads any more.
     """
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    stream = answers()
+    stream.write(f"{text}\n")
+    stream.flush()
 
 
 def tell(text: str) -> None:
@@ -34,10 +35,22 @@ def tell(text: str) -> None:
 
 
 class Aside(io.TextIOBase):
-    """Stands for stdout while tools run: what they print goes to stderr, so that the answer stays alone.
+    """Stands for stdout once tools may run: what they print goes to stderr, so that the answer, in `apart`, stays alone.
 
     That nobody reads it stops no tool.
     """
+
+    encoding = "utf-8"
+
+    def __init__(self, apart: TextIO) -> None:
+        self.apart = apart
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return sys.stderr.buffer
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
 
     def writable(self) -> bool:
         return True
@@ -52,10 +65,34 @@ class Aside(io.TextIOBase):
             sys.stderr.flush()
 
 
+def answers() -> TextIO:
+    """Return the stream of answers, whatever stands for stdout."""
+    return sys.stdout.apart if isinstance(sys.stdout, Aside) else sys.stdout
+
+
+def set_stdout_aside() -> None:
+    """Keep stdout for the answer from now on, to the very end: a thread that a tool left behind may still print."""
+    if not isinstance(sys.stdout, Aside):
+        sys.stdout = Aside(sys.stdout)
+
+
+def part_descriptors() -> None:
+    """Give `sys.stdout` a descriptor of its own, and lead the standard one to stderr.
+
+    What a program that a tool starts writes there, or a library in C, spoils no answer.
+    """
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        with contextlib.suppress(OSError):
+            apart = os.dup(stream.fileno())
+            os.dup2(sys.stderr.fileno(), stream.fileno())
+            sys.stdout = io.TextIOWrapper(os.fdopen(apart, "wb"), encoding=stream.encoding, errors=stream.errors)
+
+
 def forget_stdout() -> None:
     """Let what is still buffered for a reader that is gone go nowhere, so that the interpreter ends without a complaint."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers().fileno())
 
 
 def on_terminal(stream: TextIO) -> bool:
@@ -131,8 +168,8 @@ class Grid:
 
 def emit_grid(grid: Grid) -> None:
     """Write a table to stdout: for people on a terminal, in aligned lines elsewhere."""
-    if on_terminal(sys.stdout):
-        console = make_console(sys.stdout)
+    if on_terminal(answers()):
+        console = make_console(answers())
         console.print(grid.rich(console.width))
     else:
         emit(grid.plain())

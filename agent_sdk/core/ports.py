@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from pydantic import JsonValue
 
 from agent_sdk.core.envelope import Envelope
+from agent_sdk.core.errors import RequestError
 from agent_sdk.core.events import Fact, WaitReason
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import ArtifactId, OwnerId, PrincipalId, RunId, SessionId, StepId, TenantId
@@ -14,6 +15,7 @@ from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, Progress
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run, RunState
+from agent_sdk.core.strict_json import require_storable
 from agent_sdk.core.tools import ToolContext, ToolSpec
 
 
@@ -237,12 +239,24 @@ ItemKind = Literal["message", "cancel", "decide"]
 
 @dataclass(frozen=True, slots=True)
 class InboxDraft:
-    """Something for a run from outside, as JSON that the owner turns into exactly one event. `key` makes a repeated put harmless."""
+    """Something for a run from outside, as JSON that the owner turns into exactly one event. `key` makes a repeated put harmless.
+
+    Raises:
+        RequestError: the journal could not keep it.
+    """
 
     kind: ItemKind
     body: JsonValue
     by: PrincipalId | None = None
     key: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            require_storable([self.body, self.by, self.key])
+        except ValueError as error:
+            raise RequestError(
+                f"what was sent to the run cannot be kept: {error}", hint="send plain JSON data and whole characters"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

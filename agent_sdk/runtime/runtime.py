@@ -20,6 +20,7 @@ from agent_sdk.core.messages import Message, parse_goal, user_message
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.ports import Batch, Claim, Clock, Ids, InboxDraft, Journal, Random, RunFilter, RunRow
 from agent_sdk.core.run import ENDS, Run
+from agent_sdk.core.strict_json import require_storable
 from agent_sdk.execution import Executor, Parts, load_run, shape_of
 from agent_sdk.observability import Follower, HookSink, TokenChannel
 from agent_sdk.runtime.app import App
@@ -143,13 +144,14 @@ class Runtime:
         """Create a run and begin to perform it in this process.
 
         Raises:
-            RequestError: the goal is empty, too large or no text, or the agent's plan does not hold; nothing was created.
+            RequestError: the goal is empty, too large or no text, a tag is no text, or the agent's plan does not hold; nothing was created.
             ConfigError: the agent names no model, or one that cannot be had.
         """
         require_model(agent)
         agent = self._limited(agent)
         spec = agent.spec
         goal = parse_goal(goal, max_bytes=spec.limits.max_goal_bytes)
+        _require_whole(options)
         if options.plan_only and spec.strategy != "plan":
             raise RequestError(
                 f"agent {agent.name!r} makes no plan first", hint='only an agent with strategy="plan" can plan and not perform'
@@ -329,6 +331,13 @@ def _logged(run_id: RunId, problem: str) -> Generator[None]:
         yield
     except StorageError as error:
         _LOG.warning("run %s %s: %s", run_id, problem, error)
+
+
+def _require_whole(options: StartOptions) -> None:
+    try:
+        require_storable([*options.tags, options.principal])
+    except ValueError as error:
+        raise RequestError(f"a tag or the principal is not valid text: {error}", hint="decode the input as UTF-8") from error
 
 
 def _created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions, now_us: int) -> RunCreated:

@@ -36,9 +36,14 @@ def prepared(path: Path) -> Path:
         ConfigError: no database can lie there.
         StorageError: the file cannot be made.
     """
-    path = path.resolve()
-    if path.is_dir():
-        raise ConfigError(f"{path} is a directory", hint="name a file in it, such as agent.db")
+    try:
+        path = path.resolve()
+        is_other = path.exists() and not path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # of these, Python 3.11 raises two for links in a circle and for NUL
+        raise ConfigError(f"{str(path)!r} is no path: {error}", hint="name a file, such as agent.db") from error
+    if is_other:
+        what = "a directory" if path.is_dir() else "no plain file"
+        raise ConfigError(f"{path} is {what}", hint="name a file of its own for the journal, such as agent.db")
     if not path.parent.is_dir():
         raise ConfigError(f"the directory {path.parent} does not exist", hint=f"make it: mkdir -p {path.parent}")
     if _MOUNTS.exists():
