@@ -19,7 +19,7 @@ def parse_json(text: str) -> JsonValue:
         ValueError: it is no JSON, or none that can be kept; a `JSONDecodeError` says where.
     """
     try:
-        value: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+        value: JsonValue = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
     require_storable(value)
@@ -63,3 +63,6 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
     return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)

@@ -18,6 +18,7 @@ from agent_sdk.llm.strict_schema import NotStrict, object_schema, strict_schema
 
 DIALECT = "openai.chat"
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ def wire_name(tool: str) -> str:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return _ENCODER.encode(value).encode(errors="replace")
 
 
 def _wire_id(identity: str) -> str:
