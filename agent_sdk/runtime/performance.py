@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,29 +18,36 @@ _LOG = logging.getLogger("agent_sdk.runtime")
 
 @dataclass(slots=True)
 class Performance:
-    """`build` makes the executor once the run's dependencies stand; `run` is the fold, changed by the executor alone."""
+    """`build` makes the executor once the run's dependencies stand; `run` is the fold, changed by the executor alone.
+
+    `give_back` releases a claim on which nothing was performed.
+    """
 
     run: Run
     claim: Claim
     agent: AgentDeclaration[Any, Any]
     build: Callable[[Run, Claim, object], Executor]
+    give_back: Callable[[Claim], Awaitable[None]]
     error: BaseException | None = None
     _executor: Executor | None = None
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _is_suspended: bool = False
 
-    async def perform(self) -> Outcome | None:
+    async def perform(self) -> None:
         """Perform the run; what goes wrong is kept for whoever waits, and logged."""
+        outcome: Outcome | None = None
         try:
             async with self._dependencies() as deps:
                 self._executor = self.build(self.run, self.claim, deps)
                 if self._is_suspended:
                     self._executor.interrupt("suspend")
-                return await self._executor.drive()
+                outcome = await self._executor.drive()
         except Exception as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
-            self.error = error
+            if outcome is None:
+                self.error = error
             _LOG.warning("run %s stopped: %s", self.run.run_id, error, exc_info=not isinstance(error, AgentSDKError))
-            return None
+            if self._executor is None:
+                await self.give_back(self.claim)
         finally:
             self._over.set()
 

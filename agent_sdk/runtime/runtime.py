@@ -220,7 +220,7 @@ class Runtime:
         return await self.journal.rows(self.tenant, which if which is not None else RunFilter())
 
     def _perform(self, run: Run, claim: Claim, agent: AgentDeclaration[Any, OutputT], build: Builder) -> RunHandle[OutputT]:
-        performance = Performance(run, claim, agent, build)
+        performance = Performance(run, claim, agent, build, self._give_back)
         self._live[run.run_id] = performance
         self._tasks.create_task(self._performed(performance), name=run.run_id)
         return RunHandle(self.journal, self._tokens, self.tenant, run.run_id, agent, performance)
