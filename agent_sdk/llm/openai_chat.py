@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
+from io import BytesIO
 
 import aiohttp
 
@@ -16,6 +17,8 @@ from agent_sdk.llm.vendor_errors import CertificateRefused, Place, not_the_proto
 
 _DONE = b"[DONE]"
 _MAX_ERROR_BYTES = 64 * 1024
+_LARGE_BYTES = 1024 * 1024
+"""From here on aiohttp wants a stream, which it sends piece by piece, so that other questions go on meanwhile."""
 _GRACE_S = 0.1
 """How long a server that has said all may take to end its reply, so that the connection can be used again."""
 _ABOUT_SCHEMA = re.compile(r"response_format|schema|structured output", re.IGNORECASE)
@@ -91,7 +94,8 @@ class OpenAIChat:
         has_schema = request.model not in self._without_schema
         body = self._writer.body(request, is_stream=is_stream, has_schema=has_schema)
         session = self._session or self._open()
-        response = await session.post(self._url, data=body, allow_redirects=False)
+        data = body if len(body) < _LARGE_BYTES else BytesIO(body)
+        response = await session.post(self._url, data=data, allow_redirects=False)
         if response.status == 200 and response.content_type != "text/html":
             return response
         try:
