@@ -22,7 +22,8 @@ def parse_json(text: str) -> JsonValue:
         value: JsonValue = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
-    require_storable(value)
+    if _may_break_rules(text):
+        require_storable(value)
     return value
 
 
@@ -41,6 +42,11 @@ def require_storable(value: JsonValue) -> None:
         canonical_json(value)
     except UnicodeEncodeError as error:
         raise ValueError(f"it holds half a character, {error.object[error.start]!r}, which UTF-8 cannot encode") from None
+
+
+def _may_break_rules(text: str) -> bool:
+    """Say whether the text could hold half a character or too many levels; most cannot, and need no second look."""
+    return not text.isascii() or "\\u" in text or text.count("[") + text.count("{") > MAX_DEPTH
 
 
 def _inside(value: dict[str, JsonValue] | list[JsonValue]) -> list[JsonValue]:
