@@ -106,13 +106,15 @@ def terminal(
         os.close(master)
 
 
-def piped(directory: Path, *words: str, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
+def piped(
+    directory: Path, *words: str, stdin: str = "", environ: Mapping[str, str] | None = None, timeout_s: float = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
     """Run the command without any terminal."""
     return subprocess.run(
         [sys.executable, "-c", MAIN, *words],
         cwd=directory,
-        env=surroundings(),
-        stdin=subprocess.DEVNULL,
+        env=surroundings(environ),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=timeout_s,

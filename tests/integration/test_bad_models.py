@@ -1,16 +1,19 @@
 """Models and servers that answer what no model should: the run ends once, says why, keeps what was said, and tells nobody the key."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from itertools import repeat
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 from pydantic import BaseModel, JsonValue
 
 from agent_sdk import Agent, App, Limits, Runtime, tool
+from agent_sdk.core.messages import Message, TextPart
+from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.run import Run
+from agent_sdk.core.usage import NO_USAGE
 from agent_sdk.testing import Call, ChatReply, Delivery, FakeOpenAI, RawReply, error_reply
 from agent_sdk.testing.openai_server import ServerReply
 from tests.integration.rest import KEY, brought_to_rest, bytes_below, journal_in, settings
@@ -215,3 +218,32 @@ async def test_what_a_model_step_says_in_calls_goes_back_as_words(tmp_path: Path
         run = await brought_to_rest(make("plan"), tmp_path, settings(tmp_path, {**QUICK, "openai.base_url": server.base_url}))
     assert (run.state, run.answer, performed) == ("succeeded", {"lamps": 2}, [])
     assert len(server.requests) == 3
+
+
+def said_half() -> ModelReply:
+    return ModelReply(Message("assistant", (TextPart("half \udcff"),)), NO_USAGE, "end")
+
+
+class Own:
+    """A model of the user's own, which is as broken as a user's code may be."""
+
+    def __init__(self, reply: object) -> None:
+        self._reply = reply
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        if isinstance(self._reply, Exception):
+            raise self._reply
+        return cast("ModelReply", self._reply)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        yield ReplyDone(await self.complete(request))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="whatever is no ModelError leaves the run by its performer: it stays queued, and the command calls it a fault in agent-sdk",
+)
+@pytest.mark.parametrize("reply", [KeyError("boo"), None, said_half()], ids=["raises", "returns nothing", "half a character"])
+async def test_a_model_of_the_user_s_own_that_is_broken_ends_the_run_too(reply: object, tmp_path: Path) -> None:
+    run = await brought_to_rest(Agent(name="own", model=Own(reply)), tmp_path)
+    assert run.state == "failed"
