@@ -17,7 +17,7 @@ from agent_sdk.core.errors import AgentSDKError, JournalCorrupt, PlanRefused, Re
 from agent_sdk.core.events import Decision, Fact, PlanAccepted, RunClaimed, RunCreated, RunReleased
 from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.messages import Message, parse_goal, user_message
-from agent_sdk.core.plan import Plan
+from agent_sdk.core.plan import Plan, plan_to_json
 from agent_sdk.core.ports import Batch, Claim, Clock, Ids, InboxDraft, Journal, Random, RunFilter, RunRow
 from agent_sdk.core.run import ENDS, Run
 from agent_sdk.core.strict_json import require_storable
@@ -259,6 +259,10 @@ class Runtime:
 
     def _accepted(self, agent: AgentDeclaration[Any, Any], plan: Plan, run: Run) -> PlanAccepted:
         """Check the author's plan before the run exists."""
+        try:
+            require_storable(plan_to_json(plan))
+        except ValueError as error:
+            raise RequestError(f"the plan cannot be kept: {error}", hint="build it of plain JSON data") from error
         findings = make_checker(agent, bind_tools(agent, self._pool)).plan(plan, run)
         if findings:
             raise PlanRefused(findings)

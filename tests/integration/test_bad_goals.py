@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from agent_sdk import Agent, App, Files, RequestError, RunFilter, Runtime, StartOptions, StepId
+from agent_sdk import Agent, App, Files, Plan, RequestError, RunFilter, Runtime, StartOptions, StepId, ToolStep
 from agent_sdk.core.errors import InputTooLarge
 from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel, error_reply
 from tests.integration.rest import KEY, brought_to_rest, bytes_below, journal_in, settings
@@ -34,6 +34,13 @@ def run_words(agent: str, *words: str) -> list[str]:
 
 def talker(*answers: str) -> Agent[None, str]:
     return Agent(name="talker", model=ScriptedModel(answers or ["done"]))
+
+
+def nested(depth: int) -> JsonValue:
+    value: JsonValue = []
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -71,13 +78,21 @@ async def test_what_the_journal_cannot_keep_is_refused_at_the_door(tmp_path: Pat
             await runtime.send(run.run_id, HALF)
         with pytest.raises(RequestError, match="cannot be kept"):
             await run.cancel(note=HALF)
-        deep: JsonValue = []
-        for _ in range(1000):
-            deep = [deep]
-        for output in (float("nan"), HALF, 10**5000, deep):
+        for output in (float("nan"), HALF, 10**5000, nested(1000)):
             with pytest.raises(RequestError, match="cannot be kept"):
                 await runtime.decide(run.run_id, StepId("s"), "done", output=output)
         assert await run.result() == "done"
+
+
+@pytest.mark.parametrize("bad", [float("nan"), HALF, 10**5000, nested(100), nested(1000)], ids=["NaN", "half", "digits", "deep", "endless"])
+async def test_a_plan_that_the_journal_cannot_keep_makes_no_run(bad: JsonValue, tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    plan = Plan((ToolStep(StepId("s"), "list_files"),), result=[{"$ref": "s"}, bad])
+    agent = Agent(name="planned", strategy="fixed", tools=files.readers, plan=plan)
+    async with Runtime.open(journal_in(tmp_path), app=App([agent])) as runtime:
+        with pytest.raises(RequestError, match="the plan cannot be kept"):
+            await runtime.start(agent, "go")
+        assert await runtime.runs() == []
 
 
 @pytest.mark.slow
