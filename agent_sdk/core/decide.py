@@ -77,8 +77,8 @@ def decide(run: Run, in_flight: int) -> Decision:
     if len(run.graph.steps) > run.limits.max_steps and not in_flight:
         message = f"the run would have {len(run.graph.steps):,} steps; at most {run.limits.max_steps:,} are allowed"
         return End(RunFailed(StepLimit.code, None, message, StepLimit.default_hint))
-    if (room := run.limits.max_parallel - in_flight) > 0 or run.graph.doomed:
-        perform = _next_steps(run, max(0, room))
+    if run.graph.ready or run.graph.doomed:
+        perform = _next_steps(run, max(0, run.limits.max_parallel - in_flight))
         if perform.starts or perform.settled:
             return perform
     if in_flight:

@@ -41,9 +41,6 @@ class StepState:
     effect: Effect = "read"
     key: str | None = None
     args_digest: str | None = None
-    needs: set[StepId] = field(default_factory=set[StepId])
-    after: set[StepId] = field(default_factory=set[StepId])
-    dependents: list[StepId] = field(default_factory=list[StepId])
     output: JsonValue = None
     label: Label = UNKNOWN_SOURCE
     failure: Failure | None = None
@@ -57,7 +54,11 @@ class StepState:
 
 @dataclass(slots=True)
 class Graph:
-    """All steps of a run. `ready` keeps insertion order; `doomed` maps a step that can no longer run to why and on whose account."""
+    """All steps of a run. `ready` keeps insertion order; `doomed` maps a step that can no longer run to why and on whose account.
+
+    `needs` and `after` hold what a step still waits for, for values and for order, and `dependents` who waits for a step; a step without
+    such ties, as all of a loop's are, stands in none of them.
+    """
 
     steps: dict[StepId, StepState] = field(default_factory=dict[StepId, StepState])
     ready: dict[StepId, None] = field(default_factory=dict[StepId, None])
@@ -65,6 +66,9 @@ class Graph:
     running: dict[StepId, None] = field(default_factory=dict[StepId, None])
     unknown: dict[StepId, None] = field(default_factory=dict[StepId, None])
     outputs: dict[StepId, JsonValue] = field(default_factory=dict[StepId, JsonValue])
+    needs: dict[StepId, set[StepId]] = field(default_factory=dict[StepId, set[StepId]])
+    after: dict[StepId, set[StepId]] = field(default_factory=dict[StepId, set[StepId]])
+    dependents: dict[StepId, list[StepId]] = field(default_factory=dict[StepId, list[StepId]])
 
     def add(self, shape: Iterable[StepShape], specs: dict[StepId, Step]) -> None:
         """Take in a plan's steps; a step that stands here already stays as it is."""
@@ -73,13 +77,13 @@ class Graph:
             if mark.id in self.steps:
                 continue
             state = StepState(mark.id, mark.tool, specs.get(mark.id), mark.on_error, mark.each)
-            state.needs = {source for source in mark.needs if not self._is_finished(source)}
-            state.after = {source for source in mark.after if not self._is_finished(source)}
+            self.needs[mark.id] = {source for source in mark.needs if not self._is_finished(source)}
+            self.after[mark.id] = {source for source in mark.after if not self._is_finished(source)}
             self.steps[mark.id] = state
             added.append(state)
         for state in added:
-            for source in state.needs | state.after:
-                self.steps[source].dependents.append(state.id)
+            for source in self.needs[state.id] | self.after[state.id]:
+                self.dependents.setdefault(source, []).append(state.id)
             self._make_ready_if_free(state)
 
     def add_ready(self, state: StepState) -> None:
@@ -94,8 +98,9 @@ class Graph:
         """
         for identity in [identity for identity, state in self.steps.items() if not state.attempt]:
             del self.steps[identity]
-        for state in self.steps.values():
-            state.dependents.clear()
+        self.needs.clear()
+        self.after.clear()
+        self.dependents.clear()
         self.ready.clear()
         self.doomed.clear()
 
@@ -119,11 +124,10 @@ class Graph:
         state.output = output
         state.label = label
         self.outputs[state.id] = output
-        for identity in state.dependents:
-            dependent = self.steps[identity]
-            dependent.needs.discard(state.id)
-            dependent.after.discard(state.id)
-            self._make_ready_if_free(dependent)
+        for identity in self.dependents.get(state.id, ()):
+            self.needs[identity].discard(state.id)
+            self.after[identity].discard(state.id)
+            self._make_ready_if_free(self.steps[identity])
         self._member_settled(state, at)
 
     def fail(self, state: StepState, failure: Failure, *, at: int) -> None:
@@ -161,7 +165,7 @@ class Graph:
         return state is not None and state.status == "finished"
 
     def _make_ready_if_free(self, state: StepState) -> None:
-        if state.status == "waiting" and not state.needs and not state.after and state.id not in self.doomed:
+        if state.status == "waiting" and not self.needs[state.id] and not self.after[state.id] and state.id not in self.doomed:
             self._make_ready(state)
 
     def _make_ready(self, state: StepState) -> None:
@@ -176,10 +180,10 @@ class Graph:
         state.ended_at = at
 
     def _doom_dependents(self, state: StepState, reason: SkipReason) -> None:
-        for identity in state.dependents:
+        for identity in self.dependents.get(state.id, ()):
             dependent = self.steps[identity]
-            dependent.after.discard(state.id)
-            if state.id in dependent.needs and dependent.status == "waiting":
+            self.after[identity].discard(state.id)
+            if state.id in self.needs[identity] and dependent.status == "waiting":
                 self.doomed.setdefault(identity, (reason, state.id))
             else:
                 self._make_ready_if_free(dependent)

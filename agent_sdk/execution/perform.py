@@ -23,6 +23,7 @@ from agent_sdk.core.strict_json import parse_json
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, failed, timed_out
 from agent_sdk.execution.parts import Parts
+from agent_sdk.execution.within import OutOfTime, within
 
 _LOG = logging.getLogger("agent_sdk.tool")
 
@@ -48,11 +49,9 @@ class Performer:
             return failed(NotFound(f"there is no tool {state.tool!r}"))
         limit_s = tool.spec.timeout_s if tool.spec.timeout_s is not None else self.run.limits.step_timeout_s
         context = self._context(state, attempt, limit_s)
-        cancelling, scope = _cancelling(), asyncio.timeout(limit_s)
+        cancelling = _cancelling()
         try:
-            async with scope:
-                output = await self._called(tool, args, context)
-            return self._sized(output)
+            return self._sized(await within(limit_s, self._called(tool, args, context)))
         except (KeyboardInterrupt, GeneratorExit):  # not the tool's: a person, or the interpreter, ends what it is part of
             raise
         except BaseException as error:  # the boundary to a tool: its failure is a fact for the journal
@@ -60,7 +59,7 @@ class Performer:
                 return Stopped()
             if isinstance(error, asyncio.CancelledError) and _cancelling() > cancelling:
                 raise
-            return timed_out(limit_s) if scope.expired() else failed(error)
+            return timed_out(limit_s) if isinstance(error, OutOfTime) else failed(error)
 
     async def reply(self, request: ModelRequest) -> ModelReply:
         """Ask the model, streaming to whoever follows the run's tokens.

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from agent_sdk.core.errors import BadRequest, ConfigError
 from agent_sdk.core.messages import FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -118,7 +119,11 @@ def wire_name(tool: str) -> str:
 
 
 def _json(value: object) -> bytes:
-    return _ENCODER.encode(value).encode(errors="replace")
+    """Encode with pydantic's writer, which is several times as fast as the standard library's; half a character becomes a question mark."""
+    try:
+        return to_json(value)
+    except ValueError:
+        return _ENCODER.encode(value).encode(errors="replace")
 
 
 def _wire_id(identity: str) -> str:
