@@ -21,7 +21,7 @@ def parse_json(text: str) -> JsonValue:
     try:
         value: JsonValue = _DECODER.decode(text)
     except RecursionError:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+        raise _too_deep() from None
     if _may_break_rules(text):
         require_storable(value)
     return value
@@ -33,15 +33,26 @@ def require_storable(value: JsonValue) -> None:
     Raises:
         ValueError: the journal could not keep it.
     """
+    try:
+        encoded = canonical_json(value)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"it holds half a character, {error.object[error.start]!r}, which UTF-8 cannot encode") from None
+    except RecursionError:
+        raise _too_deep() from None
+    if encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH:
+        _require_shallow(value)
+
+
+def _require_shallow(value: JsonValue) -> None:
     depth, level = 0, [value]
     while level := [inner for outer in level if isinstance(outer, (dict, list)) for inner in _inside(outer)]:
         depth += 1
         if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-    try:
-        canonical_json(value)
-    except UnicodeEncodeError as error:
-        raise ValueError(f"it holds half a character, {error.object[error.start]!r}, which UTF-8 cannot encode") from None
+            raise _too_deep()
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def _may_break_rules(text: str) -> bool:

@@ -1,4 +1,5 @@
 from agent_sdk.llm.options import OpenAIOptions, Timeouts
+from agent_sdk.llm.own import OwnModel
 from agent_sdk.llm.resolve import open_model, parse_model_name
 from agent_sdk.llm.retry import RetryingModel, RetryPolicy
 from agent_sdk.llm.streamed import StreamedModel, Streaming, with_complete
@@ -7,6 +8,7 @@ from agent_sdk.llm.vendor_errors import CertificateRefused, QuotaExhausted
 __all__ = [
     "CertificateRefused",
     "OpenAIOptions",
+    "OwnModel",
     "QuotaExhausted",
     "RetryPolicy",
     "RetryingModel",

@@ -9,7 +9,17 @@ from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
 from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
 from agent_sdk.core.run import Run
-from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, Streaming, Timeouts, open_model, parse_model_name, with_complete
+from agent_sdk.llm import (
+    OpenAIOptions,
+    OwnModel,
+    RetryingModel,
+    RetryPolicy,
+    Streaming,
+    Timeouts,
+    open_model,
+    parse_model_name,
+    with_complete,
+)
 from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
 from agent_sdk.runtime.declaration import AgentDeclaration, tool_name
 from agent_sdk.tools import FunctionTool, ThreadPool
@@ -43,7 +53,7 @@ class Models:
             ConfigError: the vendor is unknown, or its key is missing.
         """
         if not isinstance(named, str):
-            return self._wrapped(with_complete(named)), f"object:{type(named).__name__}"
+            return self._wrapped(OwnModel(with_complete(named))), f"object:{type(named).__name__}"
         vendor, name = parse_model_name(named)
         if vendor not in self._open:
             model, close = open_model(vendor, self._options())

@@ -239,10 +239,6 @@ class Own:
         yield ReplyDone(await self.complete(request))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="whatever is no ModelError leaves the run by its performer: it stays queued, and the command calls it a fault in agent-sdk",
-)
 @pytest.mark.parametrize("reply", [KeyError("boo"), None, said_half()], ids=["raises", "returns nothing", "half a character"])
 async def test_a_model_of_the_user_s_own_that_is_broken_ends_the_run_too(reply: object, tmp_path: Path) -> None:
     run = await brought_to_rest(Agent(name="own", model=Own(reply)), tmp_path)

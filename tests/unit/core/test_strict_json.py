@@ -68,3 +68,13 @@ def test_the_deepest_value_that_is_read_comes_back_from_the_journal() -> None:
 def test_a_value_made_elsewhere_is_looked_at_too(value: JsonValue) -> None:
     with pytest.raises(ValueError, match=r"JSON compliant|half a character"):
         require_storable(value)
+
+
+def test_what_is_too_deep_for_the_encoder_is_too_deep() -> None:
+    value: JsonValue = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(ValueError, match="more than 100 levels deep"):
+        require_storable(value)
+    while isinstance(value, list) and value:  # taken apart from the outside: to free it in one piece would recurse as deep
+        value = value.pop()

@@ -1,0 +1,80 @@
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from agent_sdk.core.errors import ModelError, Overloaded
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.messages import Conversation, Message, TextPart, ToolCallPart
+from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone, TextDelta
+from agent_sdk.core.usage import Usage
+from agent_sdk.llm import OwnModel
+
+REQUEST = ModelRequest(StepId("t1"), "own", Conversation())
+
+
+def reply(*parts: TextPart | ToolCallPart) -> ModelReply:
+    return ModelReply(Message("assistant", parts), Usage())
+
+
+class Own:
+    """Streams a word, then what it was given: an error, or a reply."""
+
+    def __init__(self, end: ModelReply | Exception) -> None:
+        self._end = end
+        self.is_closed = False
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        if isinstance(self._end, Exception):
+            raise self._end
+        return self._end
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        try:
+            yield TextDelta("so")
+            yield ReplyDone(await self.complete(request))
+        finally:
+            self.is_closed = True
+
+
+async def streamed(model: Own) -> list[Delta]:
+    return [delta async for delta in OwnModel(model).stream(REQUEST)]
+
+
+async def test_a_good_reply_comes_out_as_it_is() -> None:
+    good = reply(TextPart("fine"))
+    assert await OwnModel(Own(good)).complete(REQUEST) is good
+    assert await streamed(Own(good)) == [TextDelta("so"), ReplyDone(good)]
+
+
+async def test_what_the_model_raises_is_a_model_error_that_names_it() -> None:
+    for error in (KeyError("boo"), ZeroDivisionError()):
+        with pytest.raises(ModelError, match=f"Own raised {type(error).__name__}") as caught:
+            await OwnModel(Own(error)).complete(REQUEST)
+        assert caught.value.__cause__ is error
+        model = Own(error)
+        with pytest.raises(ModelError, match=f"Own raised {type(error).__name__}"):
+            await streamed(model)
+        assert model.is_closed
+
+
+async def test_a_model_error_keeps_its_kind() -> None:
+    with pytest.raises(Overloaded):
+        await OwnModel(Own(Overloaded("later"))).complete(REQUEST)
+    with pytest.raises(Overloaded):
+        await streamed(Own(Overloaded("later")))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        TextPart("half \ud83d"),
+        ToolCallPart(StepId("t1.1"), "send", {"text": "half \ud83d"}),
+        ToolCallPart(StepId("t1.1"), "send", {"rate": float("nan")}),
+    ],
+    ids=["text", "argument", "number"],
+)
+async def test_a_reply_that_the_journal_cannot_keep_is_refused(part: TextPart | ToolCallPart) -> None:
+    with pytest.raises(ModelError, match="cannot be kept"):
+        await OwnModel(Own(reply(part))).complete(REQUEST)
+    with pytest.raises(ModelError, match="cannot be kept"):
+        await streamed(Own(reply(part)))
