@@ -356,7 +356,7 @@ async def test_a_connection_closed_without_a_word_may_be_tried_again(is_stream: 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused_for_good() -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)  # pyright: ignore[reportUnknownMemberType]  (it takes pyOpenSSL's contexts too)
     async with saying(b"", tls) as url, opened(url, "sk-secret") as model:
         with pytest.raises(CertificateRefused, match="is not trusted") as caught:
             await ask(model, is_stream=False)

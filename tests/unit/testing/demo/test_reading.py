@@ -139,5 +139,5 @@ def yielding_collector() -> Generator[None]:
 def test_many_threads_may_parse_at_once(context: ToolContext[SourceTree]) -> None:
     (context.deps.root / "deep.py").write_text("\n".join(f"def f{n}():\n  return [{'[' * 40}{n}{']' * 40}]\n" for n in range(20)))
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: read_imports(context, ["deep.py"]), range(16)))
+        found = list(threads.map(read_imports, [context] * 16, [["deep.py"]] * 16))
     assert all(len(each.modules) == 1 for each in found)
