@@ -20,6 +20,8 @@ class AgentSDKError(Exception):
         self.message = message
         self.hint = hint if hint is not None else self.default_hint
         super().__init__(message)
+        if self.hint is not None:
+            self.add_note(f"hint: {self.hint}")
 
 
 class RequestError(AgentSDKError):

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from agent_sdk.core.digest import digest_of
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import Label
+from agent_sdk.core.schemas import Schema, mismatch, schema_of
 
 Effect = Literal["read", "idempotent", "verify", "once"]
 """`read` changes nothing outside; `idempotent` may be repeated with the same key; `verify` can ask whether a key was done;
@@ -95,3 +96,11 @@ class ToolContext(Generic[DepsT_co]):
     deadline_s: float | None = None
     report: Callable[[str, float | None], None] = ignore_progress
     log: Log = field(default_factory=NoLog)
+
+
+def output_misfit(tool: ToolSpec, output: JsonValue) -> str | None:
+    """Say why `output` cannot be what the tool returned; None where it can."""
+    misfit = mismatch(schema_of(output), Schema.of(tool.returns))
+    if misfit is None:
+        return None
+    return f"{tool.name} returns {misfit.expected}{misfit.path and f' at {misfit.path}'}, and the output given is {misfit.found}"

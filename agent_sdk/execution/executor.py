@@ -53,7 +53,7 @@ class Executor:
         self._breath_at = 0.0
         self._went_round = True
         self._sequencer = Sequencer(parts.journal, run, parts.clock, claim.epoch)
-        self._inbox = Inbox(run, parts.journal, self._sequencer)
+        self._inbox = Inbox(run, parts.journal, parts.tools, self._sequencer)
         self._attempts = Attempts(run, parts, Performer(run, parts, self._flights.was_cancelled), self._sequencer, self._flights)
 
     async def drive(self) -> Outcome:

@@ -6,7 +6,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar, Unpack, overload
 
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.declaration import AgentDeclaration, AgentOptions, DepsFactory
+from agent_sdk.runtime.declaration import AgentDeclaration, DepsFactory
+from agent_sdk.runtime.options import AgentOptions
 from agent_sdk.runtime.runtime import Runtime
 
 DepsT = TypeVar("DepsT")
@@ -65,11 +66,15 @@ class Agent(AgentDeclaration[DepsT, OutputT]):
 
     def run_sync(self, goal: str) -> OutputT:
         """Do what `run` does, from code that is not async; where an event loop runs already, as in a notebook, in a thread of its own."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self.run(goal))
-        return _run_in_thread(self.run(goal))
+        return _run_in_thread(self.run(goal)) if _is_in_loop() else asyncio.run(self.run(goal))
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:

@@ -64,7 +64,7 @@ def load_app(reference: str) -> App:
         raise ConfigError(f"module {module_name!r} needs a module that is missing: {error.name}", hint=f"install {error.name}") from error
     except Exception as error:
         raise ConfigError(
-            f"module {module_name!r} fails on import: {type(error).__name__}: {error}", hint="run it with --debug to see where"
+            f"module {module_name!r} fails on import: {type(error).__name__}: {error}", hint="agent-sdk --debug shows where"
         ) from error
     found = getattr(module, name or "app", None)
     match found:

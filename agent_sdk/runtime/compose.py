@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
+from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
 from agent_sdk.core.run import Run
 from agent_sdk.llm import (
@@ -21,7 +22,8 @@ from agent_sdk.llm import (
     with_complete,
 )
 from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
-from agent_sdk.runtime.declaration import AgentDeclaration, tool_name
+from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.options import tool_name
 from agent_sdk.tools import FunctionTool, ThreadPool
 
 if TYPE_CHECKING:  # the settings' models load with the first settings
@@ -128,6 +130,12 @@ def with_limits(agent: AgentDeclaration[DepsT, OutputT], models: Models) -> Agen
     if loaded is None or agent.has_limits:
         return agent
     return agent.with_options(limits=Limits(**loaded.settings.limits.model_dump()))
+
+
+def asks_model(agent: AgentDeclaration[Any, Any]) -> bool:
+    """Say whether the agent's runs ask a model: all do, but for an author's plan without model steps."""
+    plan = agent.spec.plan
+    return plan is None or any(isinstance(step, ModelStep) for step in plan.steps)
 
 
 def require_model(agent: AgentDeclaration[Any, Any]) -> None:

@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Generic, Self, TypeVar, Unpack, cast
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, PydanticSchemaGenerationError, TypeAdapter
 
 from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ids import PrincipalId, RunId, TenantId
-from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.ports import Model, Tool
 from agent_sdk.llm import Streaming
 from agent_sdk.planning import AnswerType
+from agent_sdk.runtime.options import AgentOptions, check_options, tool_name
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
@@ -33,19 +33,6 @@ class RunInfo:
 DepsFactory = Callable[[RunInfo], AbstractAsyncContextManager[DepsT]]
 
 
-class AgentOptions(TypedDict, total=False):
-    """What every agent may say of itself; what each means stands in `Agent`."""
-
-    name: str
-    version: str
-    model: str | Model | Streaming | None
-    instructions: str
-    tools: Sequence[Tool]
-    strategy: Strategy
-    plan: Plan | None
-    limits: Limits
-
-
 class AgentDeclaration(Generic[DepsT, OutputT]):
     """The frozen declaration of an agent; its parts are described in `Agent`."""
 
@@ -57,16 +44,13 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
         self._check()
 
     def _check(self) -> None:
-        if not self.name:
-            raise ConfigError("an agent needs a name", hint='Agent(name="analyst", ...)')
+        check_options(self._options)
         if self._deps is not None and self._live_deps is not None:
             raise ConfigError(f"agent {self.name!r} has both deps and live_deps", hint="give one of them")
-        if (self._options.get("strategy") == "fixed") != (self._options.get("plan") is not None):
-            raise ConfigError(f"agent {self.name!r}: the strategy `fixed` and a plan go together", hint="give both, or neither")
-        names = [tool_name(tool) for tool in self.tools]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ConfigError(f"agent {self.name!r} has two tools named {twice!r}", hint="rename one with @tool(name=...)")
+
+    def __repr__(self) -> str:
+        tools = ", ".join(tool_name(tool) for tool in self.tools)
+        return f"{type(self).__name__}(name={self.name!r}, model={self.model!r}, tools=[{tools}])"
 
     @property
     def name(self) -> str:
@@ -118,7 +102,14 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
     @cached_property
     def answers(self) -> AnswerType:
         """The check of the agent's answers."""
-        return AnswerType(None if self._output is str else TypeAdapter(cast("type[Any]", self._output)))
+        if self._output is str:
+            return AnswerType()
+        try:
+            return AnswerType(TypeAdapter(cast("type[Any]", self._output)))
+        except PydanticSchemaGenerationError as error:
+            raise ConfigError(
+                f"agent {self.name!r}: {self._output!r} is no type that an answer can have", hint="give a class, such as a pydantic model"
+            ) from error
 
     @property
     def _output_schema(self) -> Mapping[str, JsonValue] | None:
@@ -140,9 +131,3 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
         changed._output, changed._deps, changed._live_deps = self._output, self._deps, self._live_deps
         changed._check()
         return changed
-
-
-def tool_name(tool: Tool) -> str:
-    """Return the tool's name, without building its schemas where the tool knows it by itself."""
-    name = getattr(tool, "name", None)
-    return name if isinstance(name, str) else tool.spec.name

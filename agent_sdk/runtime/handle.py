@@ -37,6 +37,9 @@ class RunHandle(Generic[OutputT]):
         self._agent = agent
         self._performance = performance
 
+    def __repr__(self) -> str:
+        return f"RunHandle({self.run_id!r})"
+
     async def result(self) -> OutputT:
         """Return the answer, waiting for it.
 
@@ -54,7 +57,7 @@ class RunHandle(Generic[OutputT]):
             case "expired":
                 raise RunExpired(f"run {run.run_id} passed its deadline")
             case "waiting":
-                raise RunWaits(f"run {run.run_id} waits: {run.reason}", hint="its journal says for what: `agent-sdk runs show`")
+                raise _wait(run)
             case "failed":
                 raise _failure(run)
             case _:
@@ -131,6 +134,18 @@ class RunHandle(Generic[OutputT]):
         if self._agent is None:
             raise RequestError(f"the agent of run {run.run_id} is not known here", hint="state() has the answer as plain data")
         return self._agent.parse_answer(run.answer)
+
+
+def _wait(run: Run) -> RunWaits:
+    if run.reason != "unknown_effect":
+        return RunWaits(f"run {run.run_id} waits: {run.reason}", hint="its journal says for what: `agent-sdk runs show`")
+    lost = [run.graph.steps[identity] for identity in run.graph.unknown]
+    told = "; ".join(f"step {each.id} ({each.tool}): {each.failure.message if each.failure else 'nobody knows'}" for each in lost)
+    return RunWaits(
+        f"run {run.run_id} waits: unknown_effect: nobody knows whether these were done: {told}",
+        hint="say so with Runtime.decide or `agent-sdk runs decide`; a tool that may simply run again has effect='read' or 'idempotent', "
+        "and one that did nothing raises NotDone",
+    )
 
 
 def _failure(run: Run) -> RunFailed:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent_sdk.core.errors import AgentSDKError, Fenced
+from agent_sdk.core.errors import Fenced
 from agent_sdk.core.ports import Claim, Journal
 from agent_sdk.core.run import Run
 from agent_sdk.execution import Executor, Outcome
@@ -45,7 +45,7 @@ class Performance:
         except Exception as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
             if outcome is None:
                 self.error = error
-            _LOG.warning("run %s stopped: %s", self.run.run_id, error, exc_info=not isinstance(error, AgentSDKError))
+            _LOG.warning("run %s stopped: %s: %s", self.run.run_id, type(error).__name__, error, exc_info=_LOG.isEnabledFor(logging.DEBUG))
             if self._executor is None:
                 await self.give_back(self.claim)
         finally:

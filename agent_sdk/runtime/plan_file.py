@@ -12,7 +12,8 @@ from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run
 from agent_sdk.planning import parse_plan
 from agent_sdk.runtime.compose import make_checker
-from agent_sdk.runtime.declaration import AgentDeclaration, tool_name
+from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.options import tool_name
 
 
 @dataclass(frozen=True, slots=True)

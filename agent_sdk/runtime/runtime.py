@@ -21,10 +21,11 @@ from agent_sdk.core.plan import Plan, plan_to_json
 from agent_sdk.core.ports import Batch, Claim, Clock, Ids, InboxDraft, Journal, Random, RunFilter, RunRow
 from agent_sdk.core.run import ENDS, Run
 from agent_sdk.core.strict_json import require_storable
+from agent_sdk.core.tools import output_misfit
 from agent_sdk.execution import Executor, Parts, load_run, shape_of
 from agent_sdk.observability import Follower, HookSink, TokenChannel
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.compose import Models, bind_tools, make_checker, make_planner, require_model, with_limits
+from agent_sdk.runtime.compose import Models, asks_model, bind_tools, make_checker, make_planner, require_model, with_limits
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.handle import RunHandle
 from agent_sdk.runtime.performance import Performance
@@ -211,7 +212,10 @@ class Runtime:
 
         Raises:
             NotFound: no such run. RunEnded: it has ended.
+            RequestError: the output is none that the step's tool could have given.
         """
+        if decision == "done":
+            await self._require_possible(run_id, step, output)
         body: dict[str, JsonValue] = {"step": step, "decision": decision, "output": output}
         await self.journal.put(self.tenant, run_id, InboxDraft("decide", body, by))
 
@@ -247,7 +251,7 @@ class Runtime:
         """Join the agent's parts, so that whatever is missing is said before a run exists."""
         tools = bind_tools(agent, self._pool)
         checker = make_checker(agent, tools, plan_only=plan_only)
-        model, name = self._models.model(agent.model) if agent.model is not None else (None, "")
+        model, name = self._models.model(agent.model) if agent.model is not None and asks_model(agent) else (None, "")
 
         def build(run: Run, claim: Claim, deps: object) -> Executor:
             planner = make_planner(agent, run, name, checker, plan_only=plan_only, loaded=self._models.settings)
@@ -288,6 +292,17 @@ class Runtime:
                 f"event {seq} of run {run_id} was altered or is missing since it was written",
                 hint="look at it with `agent-sdk runs events`, and restore the journal from a backup; nothing was performed",
             )
+
+    async def _require_possible(self, run_id: RunId, step: StepId, output: JsonValue) -> None:
+        """Refuse an output that the step's tool does not return; where the App does not know the tool, the run's owner refuses it."""
+        run = await load_run(self.journal, self.tenant, run_id, Limits())
+        state = run.graph.steps.get(step)
+        agents = [agent for agent in self.app.agents if run.created is not None and agent.name == run.created.agent]
+        for tool in agents[0].spec.tools if agents else ():
+            if state is not None and tool.name == state.tool and (misfit := output_misfit(tool, output)) is not None:
+                raise RequestError(
+                    f"step {step!r} cannot be done with this output: {misfit}", hint="give what the tool would have returned"
+                )
 
     async def _give_back(self, claim: Claim) -> None:
         """Release a claim that comes to nothing; where that fails, the lease runs out by itself."""

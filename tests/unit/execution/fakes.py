@@ -58,12 +58,13 @@ class FakeTool:
     label: Label | None = None
     verdict: Callable[[Context], Verdict] = lambda _: Verdict(is_done=False)
     refused: str | None = None
+    returns: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     calls: list[tuple[Context, Args]] = field(default_factory=list[tuple[Context, Args]])
     asked: list[str] = field(default_factory=list[str])
 
     @property
     def spec(self) -> ToolSpec:
-        return ToolSpec(self.name, "", {"type": "object"}, {}, self.effect, self.timeout_s, self.retries, self.label)
+        return ToolSpec(self.name, "", {"type": "object"}, self.returns, self.effect, self.timeout_s, self.retries, self.label)
 
     def problems(self, args: Args, *, partial: frozenset[str] = frozenset()) -> Sequence[Finding]:
         return [Finding(self.refused, "$", "it is refused")] if self.refused is not None else []

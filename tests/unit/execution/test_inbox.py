@@ -69,6 +69,17 @@ async def test_a_decision_that_cannot_be_taken_is_refused_in_one_event(body: Jso
     assert [fact.cause for fact in await world.facts()][-3] == "inbox:1"
 
 
+async def test_an_effect_is_not_done_with_an_output_that_its_tool_cannot_have_given() -> None:
+    pay = FakeTool("pay", raiser(ValueError("mid-send"), then="paid"), "once", returns={"type": "string"})
+    world = World([pay], [Call("pay"), "done"])
+    await world.drive()
+    await world.slip("decide", {"step": "t1.1", "decision": "done"})
+    assert await world.resume() == "waiting"
+    assert "message.received pay returns string, and the output given is None" in await world.story()
+    await world.slip("decide", {"step": "t1.1", "decision": "done", "output": "by hand"})
+    assert await world.resume() == "ended"
+
+
 async def test_the_same_effect_is_decided_once() -> None:
     world = unknown()
     await world.drive()

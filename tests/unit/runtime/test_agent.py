@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import BaseModel
 
-from agent_sdk import Agent, ConfigError, Plan, RunFailed, RunInfo, ToolContext, ToolStep, tool
+from agent_sdk import Agent, ConfigError, Plan, RunFailed, RunInfo, RunWaits, ToolContext, ToolStep, tool
 from agent_sdk.core.errors import ModelNotNamed, PlanRefused, RequestError
 from agent_sdk.core.ids import StepId
 from agent_sdk.testing import Call, ScriptedModel
@@ -134,6 +134,59 @@ async def test_an_empty_goal_is_refused(goal: str) -> None:
 async def test_a_goal_of_ten_megabytes_is_refused_with_its_size() -> None:
     with pytest.raises(RequestError, match="10,485,760 bytes"):
         await Agent(name="a", model=ScriptedModel(["x"])).run("x" * 10 * 1024 * 1024)
+
+
+def plain(query: str) -> str:
+    return query
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"tool": [add]}, "there is no option 'tool'", "did you mean 'tools'?"),
+        ({"zzz": 1}, "there is no option 'zzz'", "there are deps"),
+        ({"strategy": "plann"}, "strategy cannot be 'plann'", "choose one of loop, plan, fixed"),
+        ({"model": 5}, "model cannot be 5", "openai:gpt-5-mini"),
+        ({"limits": {"max_turns": 3}}, "limits cannot be {'max_turns': 3}", "limits=Limits"),
+        ({"instructions": 3}, "instructions cannot be 3", "give a text"),
+        ({"version": 2}, "version cannot be 2", "version='2'"),
+        ({"plan": {}}, "plan cannot be {}", "load_plan"),
+        ({"tools": [plain]}, "'plain' is no tool", "put @tool above"),
+    ],
+)
+def test_an_option_that_is_wrong_is_refused_with_its_name_and_a_way_out(options: dict[str, object], message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Agent(name="a", **options)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  (the types refuse it too)
+    assert message in error.value.message
+    assert hint in (error.value.hint or "")
+    assert f"hint: {error.value.hint}" in error.value.__notes__
+
+
+def test_an_output_that_is_no_type_is_refused() -> None:
+    with pytest.raises(ConfigError, match="3 is no type that an answer can have"):
+        _ = Agent(name="a", output=3).spec  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  (the same)
+
+
+def test_an_agent_shows_its_name_model_and_tools() -> None:
+    assert repr(Agent(name="a", model="openai:x", tools=[add])) == "Agent(name='a', model='openai:x', tools=[add])"
+
+
+async def test_an_unknown_effect_says_which_step_and_why_and_how_to_declare_it() -> None:
+    @tool
+    async def fetch() -> str:
+        """Fetch something."""
+        raise KeyError("no such row")
+
+    with pytest.raises(RunWaits) as waits:
+        await Agent(name="a", model=ScriptedModel([Call("fetch"), "done"]), tools=[fetch]).run("fetch")
+    assert "step t1.1 (fetch): KeyError: 'no such row'" in waits.value.message
+    assert "effect='read'" in (waits.value.hint or "")
+
+
+async def test_an_authors_plan_of_tools_alone_needs_no_key_for_a_model_it_never_asks() -> None:
+    plan = Plan(steps=(ToolStep(StepId("one"), "add", {"a": 1, "b": 2}),), result={"total": {"$ref": "one"}})
+    agent = Agent(name="fixed", model="openai:never-asked", tools=[add], strategy="fixed", plan=plan, output=Total)
+    assert await agent.run("add") == Total(total=3)
 
 
 def test_an_agent_without_a_name_is_refused() -> None:

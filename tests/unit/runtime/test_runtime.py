@@ -171,6 +171,8 @@ async def test_an_effect_that_outlasts_the_grace_is_unknown_and_waits_for_a_deci
         waiting = await runtime.resume(run.run_id)
         with pytest.raises(RunWaits, match="unknown_effect"):
             await waiting.result()
+        with pytest.raises(RequestError, match="send returns string, and the output given is None"):
+            await runtime.decide(run.run_id, StepId("t1.1"), "done")
         await runtime.decide(run.run_id, StepId("t1.1"), "done", output="passed", by=PrincipalId("ann"))
         assert await (await runtime.resume(run.run_id)).result() == "done"
     assert gate.calls == 1
