@@ -29,10 +29,10 @@ class ExitCode(IntEnum):
 
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.DONE: "done; of a run: it has its answer",
-    ExitCode.RUN_FAILED: "the run failed or was cancelled",
+    ExitCode.RUN_FAILED: "the run failed, also where its model or a tool did, or was cancelled",
     ExitCode.REFUSED: "the command, the settings or the plan do not hold; nothing was done",
     ExitCode.LIMIT: "a limit was reached: turns, steps, retries, the deadline",
-    ExitCode.OUTSIDE: "the journal, a model or a tool cannot be used; the same may work later",
+    ExitCode.OUTSIDE: "the journal, or something else outside of any run, cannot be used; the same may work later",
     ExitCode.WAITS: "the run waits for somebody or something",
     ExitCode.FAULT: "a fault in agent-sdk itself",
     ExitCode.SUSPENDED: "interrupted; the run is suspended and can be resumed",
@@ -94,7 +94,7 @@ def render_error(error: BaseException, *, debug: bool) -> str:
             text = "interrupted"
         case _:
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            hint = "this is a fault in agent-sdk: please report it" + ("" if debug else ", with what --debug shows")
+            hint = "this is a fault in agent-sdk: please report it" + ("" if debug else ", with what `agent-sdk --debug ...` shows")
             text = render_problem(said, "internal_error", hint)
     if not debug:
         return text

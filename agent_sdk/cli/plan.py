@@ -36,14 +36,11 @@ def check(
         emit(to_json_text({"v": 1, "holds": not findings, "findings": [_record(read, finding) for finding in findings]}))
     elif findings:
         emit(safe(render_findings(read.located(finding) for finding in findings)))
-        tell(f"{len(findings)} findings; nothing was performed")
+        tell(f"{len(findings)} finding{'s' if len(findings) > 1 else ''}; nothing was performed")
     else:
-        tell(f"{file}: the plan of {_count(read)} steps holds for agent {chosen.name}")
+        count = len(read.plan.steps) if read.plan is not None else 0
+        tell(f"{file}: the plan of {count} step{'s' if count != 1 else ''} holds for agent {chosen.name}")
     raise typer.Exit(ExitCode.REFUSED if findings else ExitCode.DONE)
-
-
-def _count(read: PlanFile) -> int:
-    return len(read.plan.steps) if read.plan is not None else 0
 
 
 def _record(read: PlanFile, finding: Finding) -> JsonValue:

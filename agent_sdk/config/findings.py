@@ -42,7 +42,10 @@ DEFAULT = Origin("default")
 
 @dataclass(frozen=True, slots=True)
 class BadSetting:
-    """One thing that is wrong; `key` is dotted, or None where a whole source is meant. No text of it ever holds a secret's value."""
+    """One thing that is wrong; `key` is dotted, or None where a whole source is meant. No text of it ever holds a secret's value.
+
+    As text the key stands in brackets: what stands behind `api_key:` is taken for a secret wherever texts are redacted.
+    """
 
     code: Literal["unknown_key", "wrong_type", "out_of_range", "wrong_value", "literal_secret", "source_invalid"]
     origin: Origin
@@ -53,7 +56,7 @@ class BadSetting:
     hint: str | None = None
 
     def __str__(self) -> str:
-        parts = [f"{self.origin}: {self.key}: {self.message}" if self.key else f"{self.origin}: {self.message}"]
+        parts = [f"{self.origin} ({self.key}): {self.message}" if self.key else f"{self.origin}: {self.message}"]
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
         if self.found is not None:

@@ -27,7 +27,9 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_QUOTED = re.compile(r"'(?![<\\])[^']{3,}'")
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_OF_YAML = re.compile(r"""['"](?:.|<[a-z ]+>|\\(?:x..|u.{4}|U.{8}|[^xuU]))['"]""")
+"""What PyYAML quotes of YAML itself: one character, also escaped, or the name of a token."""
 
 
 def parse_yaml(text: str, path: Path) -> tuple[JsonValue, Mark]:
@@ -39,8 +41,7 @@ def parse_yaml(text: str, path: Path) -> tuple[JsonValue, Mark]:
     try:
         return _Reader(path, yaml.parse(text, Loader=yaml.SafeLoader)).document()
     except yaml.MarkedYAMLError as error:
-        problem = _QUOTED.sub("this", error.problem or "it breaks off")  # what is quoted may be a secret that was meant as a value
-        raise DocumentError(path, f"not YAML: {problem}", place=_place(error.problem_mark)) from error
+        raise DocumentError(path, f"not YAML: {_said(error.problem or 'it breaks off')}", place=_place(error.problem_mark)) from error
     except ReaderError as error:
         before = text[: error.position].split("\n")
         place = Place(len(before), len(before[-1]) + 1)
@@ -144,6 +145,11 @@ class _Reader:
     def _refuse_tag(self, event: yaml.CollectionStartEvent | yaml.ScalarEvent) -> None:
         if event.tag is not None:
             raise DocumentError(self.path, "tags are not read", place=_place(event.start_mark), hint="put text in quotes instead")
+
+
+def _said(problem: str) -> str:
+    """Return PyYAML's words without what they quote of the file: it may be a secret that was meant as a value."""
+    return _QUOTED.sub(lambda quoted: quoted[0] if _OF_YAML.fullmatch(quoted[0]) else "this", problem)
 
 
 class _Mark(Protocol):

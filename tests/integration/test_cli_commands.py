@@ -183,7 +183,7 @@ def test_a_plan_of_the_wrong_shape_says_where(command: Command, tmp_path: Path) 
 def test_a_plan_that_holds_says_so(command: Command, tmp_path: Path) -> None:
     (tmp_path / "pens.yaml").write_text(GOOD_PLAN)
     result = command("plan", "check", "pens.yaml", "--app", "shop:app", "--agent", "modelless")
-    assert (result.exit_code, result.stderr) == (0, "pens.yaml: the plan of 1 steps holds for agent modelless\n")
+    assert (result.exit_code, result.stderr) == (0, "pens.yaml: the plan of 1 step holds for agent modelless\n")
 
 
 def test_a_run_that_failed_tells_the_step_and_the_reason(command: Command) -> None:
@@ -352,8 +352,8 @@ def test_all_that_is_wrong_in_the_settings_is_told(command: Command, tmp_path: P
     (tmp_path / "own.yaml").write_text("jurnal: sqlite:///a.db\nlimits:\n  max_turns: 0\n")
     result = command("--config", "own.yaml", "config", "validate")
     assert result.exit_code == 2
-    assert "own.yaml:1:1: jurnal: unknown key" in result.stderr
-    assert "own.yaml:3:3: limits.max_turns: out of range" in result.stderr
+    assert "own.yaml:1:1 (jurnal): unknown key" in result.stderr
+    assert "own.yaml:3:3 (limits.max_turns): out of range" in result.stderr
     assert f"the settings hold: {len(keys())} from default" in command("config", "validate").stderr
 
 

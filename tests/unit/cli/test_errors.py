@@ -1,9 +1,11 @@
 """The exit codes are a promise to scripts, and the texts of errors are what people get."""
 
+from pathlib import Path
+
 import pytest
 
 from agent_sdk.cli.errors import ExitCode, Interrupted, exit_code_of, exit_code_of_run, exit_code_table, first_cause, render_error
-from agent_sdk.config import BadSetting, Origin, SettingsInvalid
+from agent_sdk.config import BadSetting, Origin, Place, SettingsInvalid
 from agent_sdk.core import errors
 from agent_sdk.core.events import Event, RunCancelled, RunExpired, RunFailed, RunReleased, RunSucceeded, RunWaiting
 from agent_sdk.core.findings import Finding
@@ -13,10 +15,10 @@ from tests.unit.cli.folded import run_of
 TABLE = """\
 Exit codes:
     0  done; of a run: it has its answer
-    1  the run failed or was cancelled
+    1  the run failed, also where its model or a tool did, or was cancelled
     2  the command, the settings or the plan do not hold; nothing was done
     3  a limit was reached: turns, steps, retries, the deadline
-    4  the journal, a model or a tool cannot be used; the same may work later
+    4  the journal, or something else outside of any run, cannot be used; the same may work later
     5  the run waits for somebody or something
    70  a fault in agent-sdk itself
   130  interrupted; the run is suspended and can be resumed
@@ -88,9 +90,20 @@ def test_settings_that_do_not_hold_tell_every_finding() -> None:
     ]
     assert render_error(SettingsInvalid(findings), debug=False) == (
         "error: 2 things are wrong in the settings: [settings_invalid]\n"
-        '  - environment AGENT_SDK__JOURNAL: journal: not allowed; expected a URL; found "x"\n'
-        "  - command line: modle: unknown key; hint: did you mean model?"
+        '  - environment AGENT_SDK__JOURNAL (journal): not allowed; expected a URL; found "x"\n'
+        "  - command line (modle): unknown key; hint: did you mean model?"
     )
+
+
+def test_a_secret_that_is_refused_is_told_in_whole_words() -> None:
+    findings = [
+        BadSetting("literal_secret", Origin("file", Path("a.yaml"), Place(2, 3)), "a secret may not stand here", "openai.api_key"),
+        BadSetting("wrong_value", Origin("environment", variable="AGENT_SDK__OPENAI__API_KEY"), "not allowed", "openai.api_key"),
+    ]
+    assert render_error(SettingsInvalid(findings), debug=False).splitlines()[1:] == [
+        "  - a.yaml:2:3 (openai.api_key): a secret may not stand here",
+        "  - environment AGENT_SDK__OPENAI__API_KEY (openai.api_key): not allowed",
+    ]
 
 
 def test_a_refused_plan_tells_every_finding() -> None:
@@ -107,7 +120,7 @@ def test_a_secret_in_an_error_is_masked() -> None:
 def test_a_fault_of_ours_asks_for_a_report() -> None:
     assert render_error(ZeroDivisionError("division by zero"), debug=False) == (
         "error: ZeroDivisionError: division by zero [internal_error]\n"
-        "  hint: this is a fault in agent-sdk: please report it, with what --debug shows"
+        "  hint: this is a fault in agent-sdk: please report it, with what `agent-sdk --debug ...` shows"
     )
 
 

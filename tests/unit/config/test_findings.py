@@ -76,7 +76,7 @@ def test_the_error_holds_every_finding() -> None:
     assert error.findings == tuple(findings)
     assert error.message == (
         "2 things are wrong in the settings:\n"
-        "- command line: limit: unknown key; hint: did you mean limits.max_turns?\n"
+        "- command line (limit): unknown key; hint: did you mean limits.max_turns?\n"
         "- a.yaml: the file is empty"
     )
     assert SettingsInvalid(findings[1:]).message == "one thing is wrong in the settings:\n- a.yaml: the file is empty"

@@ -140,30 +140,30 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("AGENT_SDK__THREADS__SIZE=many\nAGENT_SDK__LIMITS__MAX_GOALS=1\n")
     environ = {"AGENT_SDK__MODEL_CALL__TEMPERATURE": "2.5", "AGENT_SDK__LOGGING__FORMAT": "xml"}
     assert "\n".join(str(finding) for finding in findings_of(tmp_path, environ, {"limits.max_turns": "9" * 5000, "app": "app"})) == (
-        'agent-sdk.yaml:1:1: model: not allowed; expected vendor:name such as openai:gpt-5-mini, or null; found "gpt-5"; '
+        'agent-sdk.yaml:1:1 (model): not allowed; expected vendor:name such as openai:gpt-5-mini, or null; found "gpt-5"; '
         "hint: did you mean openai:gpt-5?\n"
-        'agent-sdk.yaml:2:1: journal: not allowed; expected a URL such as sqlite:///agent.db; found "postgres://***@host/db"; '
+        'agent-sdk.yaml:2:1 (journal): not allowed; expected a URL such as sqlite:///agent.db; found "postgres://***@host/db"; '
         "hint: the schemes are sqlite, memory\n"
-        "agent-sdk.yaml:3:1: tenant: wrong type; expected 1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit; "
+        "agent-sdk.yaml:3:1 (tenant): wrong type; expected 1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit; "
         "found 12; hint: put it in quotes\n"
-        "agent-sdk.yaml:4:1: logging: wrong type; expected a mapping of settings; found text\n"
-        "agent-sdk.yaml:6:3: limits.max_turn: unknown key; hint: did you mean limits.max_turns?\n"
-        "agent-sdk.yaml:7:3: limits.max_parallel: out of range; expected a whole number from 1 to 10000; found 0\n"
-        'agent-sdk.yaml:8:3: limits.step_timeout_s: wrong type; expected a number above 0 and up to 604800; found "30"; '
+        "agent-sdk.yaml:4:1 (logging): wrong type; expected a mapping of settings; found text\n"
+        "agent-sdk.yaml:6:3 (limits.max_turn): unknown key; hint: did you mean limits.max_turns?\n"
+        "agent-sdk.yaml:7:3 (limits.max_parallel): out of range; expected a whole number from 1 to 10000; found 0\n"
+        'agent-sdk.yaml:8:3 (limits.step_timeout_s): wrong type; expected a number above 0 and up to 604800; found "30"; '
         "hint: take the quotes off\n"
-        "agent-sdk.yaml:9:3: limits.max_steps: wrong type; expected a whole number from 1 to 1000000; found 1.5\n"
-        "agent-sdk.yaml:10:3: limits.max_repeats: wrong type; expected a whole number from 1 to 1000; found true\n"
-        "agent-sdk.yaml:11:3: limits.max_retries: wrong type; expected a whole number from 0 to 10000000; found null\n"
-        "agent-sdk.yaml:13:3: openai.api_key: a secret may not stand here itself; expected a reference to a secret, env:NAME or file:PATH, "
-        "or null; hint: put it into an environment variable or a file, and write env:NAME or file:PATH here\n"
-        "agent-sdk.yaml:14:3: openai.base_url: wrong type; expected an http or https URL; found a list\n"
-        '.env:1:1 AGENT_SDK__THREADS__SIZE: threads.size: wrong type; expected a whole number from 1 to 1024; found "many"\n'
-        ".env:2:1: AGENT_SDK__LIMITS__MAX_GOALS: unknown key; hint: did you mean AGENT_SDK__LIMITS__MAX_GOAL_BYTES?\n"
-        'environment AGENT_SDK__LOGGING__FORMAT: logging.format: not allowed; expected one of json, text; found "xml"\n'
-        "environment AGENT_SDK__MODEL_CALL__TEMPERATURE: model_call.temperature: out of range; expected a number from 0 to 2, or null; "
+        "agent-sdk.yaml:9:3 (limits.max_steps): wrong type; expected a whole number from 1 to 1000000; found 1.5\n"
+        "agent-sdk.yaml:10:3 (limits.max_repeats): wrong type; expected a whole number from 1 to 1000; found true\n"
+        "agent-sdk.yaml:11:3 (limits.max_retries): wrong type; expected a whole number from 0 to 10000000; found null\n"
+        "agent-sdk.yaml:13:3 (openai.api_key): a secret may not stand here itself; expected a reference to a secret, env:NAME or "
+        "file:PATH, or null; hint: put it into an environment variable or a file, and write env:NAME or file:PATH here\n"
+        "agent-sdk.yaml:14:3 (openai.base_url): wrong type; expected an http or https URL; found a list\n"
+        '.env:1:1 AGENT_SDK__THREADS__SIZE (threads.size): wrong type; expected a whole number from 1 to 1024; found "many"\n'
+        ".env:2:1 (AGENT_SDK__LIMITS__MAX_GOALS): unknown key; hint: did you mean AGENT_SDK__LIMITS__MAX_GOAL_BYTES?\n"
+        'environment AGENT_SDK__LOGGING__FORMAT (logging.format): not allowed; expected one of json, text; found "xml"\n'
+        "environment AGENT_SDK__MODEL_CALL__TEMPERATURE (model_call.temperature): out of range; expected a number from 0 to 2, or null; "
         'found "2.5"\n'
-        "command line: limits.max_turns: out of range; expected a whole number from 1 to 100000; found text of 5002 characters\n"
-        'command line: app: not allowed; expected module:app, or null; found "app"; '
+        "command line (limits.max_turns): out of range; expected a whole number from 1 to 100000; found text of 5002 characters\n"
+        'command line (app): not allowed; expected module:app, or null; found "app"; '
         "hint: name the module and the App within it, as in my_agents.main:app"
     )
 

@@ -117,15 +117,15 @@ def test_what_an_alias_stands_for_has_the_place_of_its_section(tmp_path: Path) -
     [
         ("a.yaml", "- 1", "a.yaml:1:1: no settings; expected a mapping of settings; found a list"),
         ("a.json", '"sk-hush"', "a.json:1:1: no settings; expected a mapping of settings; found text"),
-        ("a.yaml", "openai: sk-hush", "a.yaml:1:1: openai: wrong type; expected a mapping of settings; found text"),
-        ("a.yaml", "limit: {a: sk-hush}", "a.yaml:1:1: limit: unknown key; hint: `agent-sdk config show` lists all keys"),
+        ("a.yaml", "openai: sk-hush", "a.yaml:1:1 (openai): wrong type; expected a mapping of settings; found text"),
+        ("a.yaml", "limit: {a: sk-hush}", "a.yaml:1:1 (limit): unknown key; hint: `agent-sdk config show` lists all keys"),
         (
             "a.yaml",
             "limits.max_turns: 3",
-            "a.yaml:1:1: limits.max_turns: unknown key; hint: in a file keys are nested: write max_turns below limits",
+            "a.yaml:1:1 (limits.max_turns): unknown key; hint: in a file keys are nested: write max_turns below limits",
         ),
-        ("a.toml", "[limits]\nmax_turn = 3", "a.toml: limits.max_turn: unknown key; hint: did you mean limits.max_turns?"),
-        ("a.yaml", '"a\\x1b": 1', "a.yaml:1:1: a\\x1b: unknown key; hint: `agent-sdk config show` lists all keys"),
+        ("a.toml", "[limits]\nmax_turn = 3", "a.toml (limits.max_turn): unknown key; hint: did you mean limits.max_turns?"),
+        ("a.yaml", '"a\\x1b": 1', "a.yaml:1:1 (a\\x1b): unknown key; hint: `agent-sdk config show` lists all keys"),
         ("a.yaml", "a: [", "a.yaml:1:5: not YAML: expected the node content, but found '<stream end>'"),
     ],
 )

@@ -72,6 +72,9 @@ def test_marks_point_at_keys_and_items() -> None:
         ("a: 1\nb: 2\na: 3\n", "a.yaml:3:1: the key 'a' stands twice, in lines 1 and 3"),
         ("a: [1,\n", "a.yaml:2:1: not YAML: expected the node content, but found '<stream end>'"),
         ("a: 1\n\tb: 2\n", "a.yaml:2:1: not YAML: found character '\\t' that cannot start any token"),
+        ("a: {b: 1\n  c: 2}", "a.yaml:2:4: not YAML: expected ',' or '}', but got ':'"),
+        ("a: [b: {c", "a.yaml:1:10: not YAML: expected ',' or '}', but got '<stream end>'"),
+        ('a: "\\q"', "a.yaml:1:6: not YAML: found unknown escape character 'q'"),
         ("a: b: c", "a.yaml:1:5: not YAML: mapping values are not allowed here"),
         ("a: 1\nb: x\x01y", "a.yaml:2:5: not YAML: the character U+0001 may not stand here"),
         ("# nothing", "a.yaml: the file holds no value"),
@@ -94,6 +97,7 @@ def test_what_cannot_be_read_is_told_with_its_place(text: str, message: str) -> 
 def test_text_that_was_meant_as_a_secret_is_not_repeated() -> None:
     assert "hunter2" not in error_of("api_key: *hunter2")
     assert error_of("api_key: !hunter2!x y") == "a.yaml:1:10: not YAML: found undefined tag handle this"
+    assert error_of("%TAG !hunter2! x\n%TAG !hunter2! y\n---\na") == "a.yaml:2:1: not YAML: duplicate tag handle this"
 
 
 def test_depth_is_bounded() -> None:
