@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 
 from pydantic import JsonValue, ValidationError
 
 from agent_sdk.core.codec import from_json
 from agent_sdk.core.findings import Finding
-from agent_sdk.core.plan import Plan
+from agent_sdk.core.plan import ModelStep, Plan, ToolStep, When
 from agent_sdk.planning.replies import parse_json_reply
 
 MAX_PARSE_FINDINGS = 50
@@ -47,7 +49,7 @@ def parse_plan(value: JsonValue) -> tuple[Plan | None, tuple[Finding, ...]]:
                 "plan_shape",
                 _json_path(problem["loc"]) + (".kind" if problem["type"] == "union_tag_invalid" else ""),
                 _MESSAGES.get(problem["type"], problem["msg"]),
-                hint=_hint(problem["type"]),
+                hint=_hint(problem["type"], problem["loc"]),
                 expected=_EXPECTED.get(problem["type"]),
                 found=_found(problem),
             )
@@ -66,14 +68,33 @@ def _json_path(loc: tuple[int | str, ...]) -> str:
     return "$" + "".join(parts)
 
 
-def _hint(kind: str) -> str | None:
+def _hint(kind: str, loc: tuple[int | str, ...]) -> str | None:
     match kind:
         case "unexpected_keyword_argument":
-            return "a step knows id, kind, tool, prompt, args, when, for_each, after, on_error and output_schema"
+            return _hint_on_fields(loc)
         case "missing":
             return "add the field"
         case _:
             return None
+
+
+def _hint_on_fields(loc: tuple[int | str, ...]) -> str:
+    """Say which fields there are where an unknown one stands, and which was probably meant."""
+    match loc:
+        case (_,):
+            owner, known = "a plan", _names(Plan)
+        case (*_, "when", _):
+            owner, known = "a condition", _names(When)
+        case (*_, "model", _):
+            owner, known = "a model step", _names(ModelStep)
+        case _:
+            owner, known = "a tool step", _names(ToolStep)
+    near = get_close_matches(str(loc[-1]), known, n=1)
+    return (f"did you mean {near[0]}? " if near else "") + f"{owner} knows {', '.join(known[:-1])} and {known[-1]}"
+
+
+def _names(kind: type[Plan | When | ToolStep | ModelStep]) -> list[str]:
+    return [field.name for field in fields(kind)]
 
 
 def _found(problem: Mapping[str, object]) -> str | None:

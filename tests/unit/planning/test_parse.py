@@ -101,10 +101,27 @@ def test_every_wrong_shape_is_found_at_once() -> None:
 def test_a_finding_says_how_to_mend_it_and_what_was_there() -> None:
     _, findings = parse_plan({"steps": [{"id": "a", "tool": "t", "needs": ["b"]}, {"id": "b", "tool": None}, {"id": "c"}]})
     unknown, wrong, missing = findings
-    hint = "a step knows id, kind, tool, prompt, args, when, for_each, after, on_error and output_schema"
+    hint = "a tool step knows id, tool, args, when, for_each, after, on_error and kind"
     assert (unknown.hint, unknown.found) == (hint, "['b']")
     assert (wrong.hint, wrong.found) == (None, "None")
     assert (missing.hint, missing.found) == ("add the field", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ({"steps": [], "reslt": 1}, "did you mean result? a plan knows steps and result"),
+        (step(foreach="a"), "did you mean for_each? a tool step knows id, tool, args, when, for_each, after, on_error and kind"),
+        (step(when={"ref": "a", "opp": "eq"}), "did you mean op? a condition knows ref, op and value"),
+        (
+            {"steps": [{"id": "a", "kind": "model", "prompt": "x", "tool": "t"}]},
+            "a model step knows id, prompt, args, output_schema, when, for_each, after, on_error and kind",
+        ),
+    ],
+)
+def test_an_unknown_field_is_told_beside_those_that_there_are(value: JsonValue, hint: str) -> None:
+    _, (finding,) = parse_plan(value)
+    assert finding.hint == hint
 
 
 def test_ten_thousand_wrong_steps_give_a_bounded_list() -> None:
