@@ -26,7 +26,7 @@ def run_exists(run_id: RunId) -> RunExists:
 
 def run_ended(run_id: RunId, state: RunState) -> RunEnded:
     """Say that the run takes no more."""
-    return RunEnded(f"run {run_id} has ended: {state}", hint="start a new run, or fork this one")
+    return RunEnded(f"run {run_id} has ended: {state}", hint="start a new run")
 
 
 def run_busy(run_id: RunId, owner: OwnerId | None) -> RunBusy:
