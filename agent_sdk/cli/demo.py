@@ -2,7 +2,6 @@
 
 import gc
 import shlex
-import shutil
 import sys
 import tempfile
 import warnings
@@ -18,7 +17,7 @@ from agent_sdk.cli.errors import ExitCode
 from agent_sdk.cli.opening import AnyAgent, Given, Globals, Opened
 from agent_sdk.cli.options import JsonOption, QuietOption
 from agent_sdk.cli.perform import Begin, Begun, Show, errors_as_json, perform, report
-from agent_sdk.cli.recall import Recall
+from agent_sdk.cli.recall import Recall, program
 from agent_sdk.cli.terminal import emit, safe, tell
 from agent_sdk.config import load_settings
 from agent_sdk.core.errors import RequestError
@@ -37,8 +36,12 @@ class DemoRecall(Recall):
     root: Path | None = None
 
     def resume(self, run_id: RunId) -> str:
-        words = ["agent-sdk", "demo", "--resume", run_id, "--journal", self.journal or JOURNAL]
-        return shlex.join(words if self.root is None else [*words, "--root", str(self.root)])
+        root = [] if self.root is None else ["--root", str(self.root)]
+        return self.command("demo", "--resume", run_id, *root)
+
+    def command(self, *words: str) -> str:
+        """Return a command on the demo's journal."""
+        return f"{self.program} {shlex.join([*words, '--journal', self.journal or JOURNAL])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ class DemoOpened(Opened):
     root: Path | None = None
 
     @property
-    def recall(self) -> Recall:
-        return DemoRecall(journal=self.given.journal, root=self.root)
+    def recall(self) -> DemoRecall:
+        return DemoRecall(journal=self.given.journal, program=program(), root=self.root)
 
 
 def demo(
@@ -89,9 +92,7 @@ def demo(
                 _tell_rejected(performed.run, opened.recall)
                 emit("")
     if not (json or quiet) and opened.recall.is_kept:
-        tell(f"all runs of the demo: agent-sdk runs list --journal {shlex.quote(journal)}")
-        if shutil.which("agent-sdk") is None:
-            tell(f"here agent-sdk is {sys.argv[0]}")
+        tell(f"all runs of the demo: {opened.recall.command('runs', 'list')}")
 
 
 def _opened(ctx: typer.Context, given: Given, root: Path | None) -> DemoOpened:
@@ -138,12 +139,12 @@ def _going_on(run_id: RunId) -> Begin:
     return begin
 
 
-def _tell_rejected(run: Run, recall: Recall) -> None:
+def _tell_rejected(run: Run, recall: DemoRecall) -> None:
     """Say that a plan did not hold: in the live table one does not see it."""
     if run.questions > 1:
         tell("the checker sent the first plan back before anything ran, and the model mended it")
         if recall.is_kept:
-            tell(f"look at that:   {shlex.join(['agent-sdk', 'runs', 'events', run.run_id, '--journal', recall.journal or JOURNAL])}")
+            tell(f"look at that:   {recall.command('runs', 'events', run.run_id)}")
 
 
 @contextmanager

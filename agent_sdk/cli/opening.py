@@ -1,18 +1,20 @@
 """What a command needs before it can begin: the settings, loaded once, and the app and agent that they or its options name."""
 
+import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import typer
 from pydantic import JsonValue
 
-from agent_sdk.cli.recall import Recall
+from agent_sdk.cli.recall import ANY_APP, Recall, program
 from agent_sdk.config import LoadedSettings, Settings, load_settings, read_environ
-from agent_sdk.core.errors import ConfigError, RequestError
+from agent_sdk.core.errors import ConfigError, NotFound, RequestError
 from agent_sdk.observability import configure_logging
 from agent_sdk.runtime import AgentDeclaration, App, Runtime, load_app
 
@@ -57,7 +59,20 @@ class Opened:
     @property
     def recall(self) -> Recall:
         in_memory = self.settings.journal if self.settings.journal.startswith("memory:") else None
-        return Recall(self.config, self.given.app, self.given.journal or in_memory, self.given.base_url)
+        app = ANY_APP if self.settings.app is None else self.given.app
+        return Recall(self.config, app, self.given.journal or in_memory, self.given.base_url, program())
+
+    def require_journal(self) -> None:
+        """Refuse to look into a journal that is not there: to open it would make it.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        parts = urlsplit(self.settings.journal)
+        path = unquote(parts.path[1:])
+        is_plain = parts.scheme == "sqlite" and path != ":memory:" and not (parts.query or parts.fragment)
+        if is_plain and not os.path.lexists(self.loaded.cwd / path):
+            raise NotFound(f"there is no journal at {path}", hint="name the one that has the runs: --journal sqlite:///PATH")
 
     def app(self) -> App:
         """Import the app, from the current directory first, as `python -m` would.
@@ -98,8 +113,14 @@ class Opened:
 
     @asynccontextmanager
     async def runtime(self, app: App | None = None) -> AsyncGenerator[Runtime]:
-        """Open the journal; without an app, for commands that look or ask and perform nothing."""
+        """Open the journal; without an app, for commands that look or ask and perform nothing.
+
+        Raises:
+            NotFound: a command that performs nothing finds no journal.
+        """
         settings = self.settings
+        if app is None:
+            self.require_journal()
         async with Runtime.open(
             settings.journal, app=app if app is not None else App([]), tenant=settings.tenant, settings=self.loaded
         ) as runtime:

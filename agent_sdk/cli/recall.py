@@ -1,20 +1,33 @@
 """The commands that go on with a run, as somebody would type them in the same directory."""
 
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent_sdk.core.ids import RunId, StepId
 
+ANY_APP = "MODULE:APP"
+"""Stands for the app where neither the command line nor the settings name one."""
+
+
+def program() -> str:
+    """Return how this command is called here: by its name, or as it was started where a shell does not find the name."""
+    started = sys.argv[0]
+    is_ours = Path(started).stem == "agent-sdk"
+    return shlex.quote(started) if is_ours and shutil.which("agent-sdk") is None else "agent-sdk"
+
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What this command line named and the next one must name too; None where the settings say it."""
+    """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell."""
 
     config: Path | None = None
     app: str | None = None
     journal: str | None = None
     base_url: str | None = None
+    program: str = "agent-sdk"
 
     @property
     def is_kept(self) -> bool:
@@ -31,7 +44,7 @@ class Recall:
         return self._command("decide", run_id, step, "done|retry|skip|fail")
 
     def _command(self, name: str, *names: str, performs: bool = False) -> str:
-        words = ["agent-sdk", *_option("--config", self.config), "runs", name]
+        words = [self.program, *_option("--config", self.config), "runs", name]
         words += [word if "|" in word else shlex.quote(word) for word in names]
         if performs:
             words += [*_option("--app", self.app), *_option("--base-url", self.base_url)]

@@ -1,8 +1,9 @@
 """What is said of a run when a command is done with it: the answer, a summary for people, or one JSON object for programs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import JsonValue
@@ -13,6 +14,7 @@ from agent_sdk.cli.steps import StepRow, count_states, step_rows
 from agent_sdk.cli.terminal import safe
 from agent_sdk.core.errors import AgentSDKError
 from agent_sdk.core.graph import Failure, StepState
+from agent_sdk.core.ids import StepId
 from agent_sdk.core.run import Run
 from agent_sdk.core.usage import Usage
 from agent_sdk.observability import redact_json
@@ -30,7 +32,8 @@ def run_record(run: Run, *, resume: str | None) -> dict[str, JsonValue]:
     `failure` is null, or has `code`, `message`, `hint` and `step`. `usage` has `input_tokens`, `output_tokens`, `cached_tokens`,
     `reasoning_tokens` and `cost_usd` (decimal text, null where no price is known). Each of `steps` has `id`, `tool` (null for a model
     step), `state`, `attempt`, `effect`, `group` (the `for_each` step that it is an element of, or null), `started_at`, `ended_at`,
-    `duration_s` and `failure`. Times are ISO 8601 in UTC. `resume` is the command that goes on with the run, null where none can.
+    `duration_s` and `failure`. Times are ISO 8601 in UTC. `resume` is the command that goes on with the run, null where none can; in it
+    MODULE:APP stands for an app that neither this command nor the settings name.
     """
     created = run.created
     record: dict[str, JsonValue] = {
@@ -100,13 +103,16 @@ def problem_of(run: Run) -> str | None:
             return None
 
 
-def next_lines(run: Run, recall: Recall) -> Iterator[str]:
-    """Yield what can be done with the run now."""
+def next_lines(run: Run, recall: Recall, decided: Mapping[StepId, str] = MappingProxyType({})) -> Iterator[str]:
+    """Yield what can be done with the run now; `decided` are the decisions that it has not read yet."""
     if not recall.is_kept:
         yield "its journal was in memory, and is gone with this process"
         return
     for step in run.graph.unknown if run.state == "waiting" else ():
-        yield f"nobody knows whether {safe(step)} was done; look, then decide: {recall.decide(run.run_id, step)}"
+        if step in decided:
+            yield f"{safe(step)} is decided: {safe(decided[step])}; that takes hold when the run is resumed"
+        else:
+            yield f"nobody knows whether {safe(step)} was done; look, then decide: {recall.decide(run.run_id, step)}"
     if run.state in {"planning", "running"}:
         yield f"if nobody performs it any more, go on with it:  {recall.resume(run.run_id)}"
     elif not run.is_ended:

@@ -3,6 +3,7 @@
 import asyncio
 import json as json_lib
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, get_args
 
@@ -13,6 +14,7 @@ from agent_sdk.cli.errors import ExitCode
 from agent_sdk.cli.opening import Given, Opened, open_settings
 from agent_sdk.cli.options import AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption, RunIdArgument
 from agent_sdk.cli.perform import Begun, Followed, Show, errors_as_json, perform, report
+from agent_sdk.cli.recall import Recall
 from agent_sdk.cli.report import (
     next_lines,
     printable_json,
@@ -61,6 +63,8 @@ def list_runs(
     journal: JournalOption = None,
 ) -> None:
     """List runs, newest first."""
+    _require_text("--agent", agent)
+    _require_text("--before", before)
     which = RunFilter(_states(state or []), agent, RunId(before) if before is not None else None, limit)
     opened = open_settings(ctx, Given(journal=journal))
 
@@ -82,13 +86,14 @@ def show(ctx: typer.Context, run: RunIdArgument, json: JsonOption = False, journ
     """Show a run again: goal, steps, answer, usage."""
     opened = open_settings(ctx, Given(journal=journal))
 
-    async def followed() -> Followed:
+    async def followed() -> tuple[Followed, dict[StepId, str]]:
         async with opened.runtime() as runtime:
-            return await _fold(await _handle(runtime, run))
+            handle = await _handle(runtime, run)
+            return await _fold(handle), await _unread_decisions(runtime, handle.run_id)
 
     with errors_as_json(json):
-        found = asyncio.run(followed())
-    _show(found, opened, json=json)
+        found, decided = asyncio.run(followed())
+    _show(found, opened, decided, json=json)
 
 
 @runs.command()
@@ -128,6 +133,7 @@ def resume(
     """
     with errors_as_json(json):
         opened = open_settings(ctx, Given(app=app, journal=journal, base_url=base_url))
+        opened.require_journal()
         known = opened.app()
 
         async def begin(runtime: Runtime) -> Begun:
@@ -179,20 +185,26 @@ def decide(
         async with opened.runtime() as runtime:
             handle = await _handle(runtime, run)
             found = await handle.state()
-            _require_unknown(found, step)
+            _require_unknown(found, step, opened.recall)
+            if (before := (await _unread_decisions(runtime, handle.run_id)).get(StepId(step))) is not None:
+                raise RequestError(
+                    f"step {step!r} of run {handle.run_id} is decided: {before}",
+                    hint=f"that takes hold when the run is resumed: {opened.recall.resume(handle.run_id)}",
+                )
             await runtime.decide(handle.run_id, StepId(step), chosen, output=value)
             return found
 
     found = asyncio.run(decided())
-    tell(f"decided: {safe(step)} {chosen}; go on with the run: {opened.recall.resume(found.run_id)}")
+    tell(f"decided: {safe(step)} {chosen}; that takes hold when the run is resumed: {opened.recall.resume(found.run_id)}")
 
 
 async def _handle(runtime: Runtime, name: str) -> RunHandle[Any]:
     """Return the run of that id, or the only recent one whose id has `name` in it.
 
     Raises:
-        NotFound: no such run. RequestError: several.
+        NotFound: no such run. RequestError: several, or `name` is no text.
     """
+    _require_text("the run's id", name)
     if name.startswith("run_") and len(name) == ID_LENGTH:
         return runtime.attach(RunId(name))
     found = [row.run_id for row in await runtime.runs(RunFilter(limit=PAGE)) if name in row.run_id]
@@ -201,6 +213,19 @@ async def _handle(runtime: Runtime, name: str) -> RunHandle[Any]:
     if not found:
         raise NotFound(f"there is no run {name}", hint="list the runs with `agent-sdk runs list`")
     return runtime.attach(RunId(name) if name in found else found[0])
+
+
+async def _unread_decisions(runtime: Runtime, run_id: RunId) -> dict[StepId, str]:
+    """Return what was decided since somebody last performed the run; of two decisions on a step the first counts."""
+    row = await runtime.journal.row(runtime.tenant, run_id)
+    decided: dict[StepId, str] = {}
+    for item in await runtime.journal.inbox(runtime.tenant, run_id, after=row.inbox_seen):
+        match item.body:
+            case {"step": str(step), "decision": str(decision)} if item.kind == "decide":
+                decided.setdefault(StepId(step), decision)
+            case _:
+                pass
+    return decided
 
 
 async def _fold(handle: RunHandle[Any]) -> Followed:
@@ -221,7 +246,7 @@ async def _ended(handle: RunHandle[Any]) -> Run:
         await asyncio.sleep(POLL_S)
 
 
-def _show(followed: Followed, opened: Opened, *, json: bool) -> None:
+def _show(followed: Followed, opened: Opened, decided: Mapping[StepId, str], *, json: bool) -> None:
     run, recall = followed.run, opened.recall
     if json:
         emit(to_json_text(run_record(run, resume=resume_of(run, recall))))
@@ -242,7 +267,7 @@ def _show(followed: Followed, opened: Opened, *, json: bool) -> None:
     if (problem := problem_of(run)) is not None:
         emit(problem)
     if not run.is_ended:
-        for line in next_lines(run, recall):
+        for line in next_lines(run, recall, decided):
             emit(line)
 
 
@@ -302,10 +327,20 @@ def _output(decision: str, text: str | None) -> JsonValue:
     return value
 
 
-def _require_unknown(run: Run, step: str) -> None:
-    if StepId(step) not in run.graph.unknown:
-        names = ", ".join(run.graph.unknown)
-        raise RequestError(
-            f"step {step!r} of run {run.run_id} has no unknown effect",
-            hint=f"undecided are: {names}" if names else "nothing is undecided in this run",
-        )
+def _require_unknown(run: Run, step: str, recall: Recall) -> None:
+    if StepId(step) in run.graph.unknown:
+        return
+    if run.graph.unknown:
+        hint = f"undecided are: {', '.join(run.graph.unknown)}"
+    elif not run.is_ended and any(state.status == "running" for state in run.graph.steps.values()):
+        hint = f"if its process died, resume the run first, then decide: {recall.resume(run.run_id)}"
+    else:
+        hint = "nothing is undecided in this run"
+    raise RequestError(f"step {step!r} of run {run.run_id} has no unknown effect", hint=hint)
+
+
+def _require_text(name: str, text: str | None) -> None:
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(f"{name} is no valid text: {text!r}", hint="write it in UTF-8") from error

@@ -208,6 +208,9 @@ def test_an_effect_of_unknown_outcome_is_decided_and_the_run_goes_on(command: Co
     assert "undecided are: first" in refused.stderr
     decided = command("runs", "decide", run_id, "first", "done", "--output", '"sent by hand"')
     assert decided.exit_code == 0
+    assert f"that takes hold when the run is resumed: agent-sdk runs resume {run_id} --app MODULE:APP" in decided.stderr
+    assert "first is decided: done; that takes hold when the run is resumed" in command("runs", "show", run_id).stdout
+    assert "is decided: done" in command("runs", "decide", run_id, "first", "retry").stderr
     resumed = command("runs", "resume", run_id, "--app", "shop:app")
     assert (resumed.exit_code, json.loads(resumed.stdout)) == (0, {"answer": "sent by hand"})
     assert "run.created" not in resumed.stderr
@@ -254,18 +257,38 @@ def test_a_failed_run_is_shown_with_its_reason(command: Command) -> None:
 
 def test_a_run_that_waits_is_shown_with_what_it_waits_for(command: Command) -> None:
     run_id = run_id_in(command("run", "--app", "shop:app", "--agent", "letter"))
-    assert f"go on with it:  agent-sdk runs resume {run_id}" in command("runs", "show", run_id).stdout
+    assert f"go on with it:  agent-sdk runs resume {run_id} --app MODULE:APP\n" in command("runs", "show", run_id).stdout
 
 
 def test_runs_are_listed_newest_first_and_by_state(command: Command) -> None:
-    assert "no runs in sqlite:///agent.db" in command("runs", "list").stderr
     first = run_id_in(command("run", "--app", "shop:app", "--agent", "prices"))
     second = run_id_in(command("run", "--app", "shop:app", "--agent", "letter"))
     assert [line.split()[0] for line in command("runs", "list").stdout.splitlines()] == ["run", second, first]
     listed = json.loads(command("runs", "list", "--state", "waiting", "--json").stdout)
     assert [(row["run_id"], row["reason"]) for row in listed["runs"]] == [(second, "unknown_effect")]
     assert first in command("runs", "list", "--before", second, "--agent", "prices").stdout
+    assert "no runs in sqlite:///agent.db" in command("runs", "list", "--state", "failed").stderr
     assert "the states are: queued" in command("runs", "list", "--state", "lost").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("show", "x"), ("events", "x"), ("cancel", "x"), ("decide", "x", "first", "done"), ("resume", "x", "--app", "shop:app")],
+)
+def test_a_journal_that_is_not_there_is_not_made(command: Command, tmp_path: Path, words: tuple[str, ...]) -> None:
+    before = sorted(tmp_path.iterdir())
+    result = command("runs", *words, "--journal", "sqlite:///my%20runs.db")
+    assert result.exit_code == 2
+    assert "there is no journal at my runs.db [not_found]\n  hint: name the one that has the runs: --journal" in result.stderr
+    assert {path.name for path in tmp_path.iterdir()} - {path.name for path in before} <= {"__pycache__"}
+
+
+@pytest.mark.parametrize("words", [("list", "--before", "\udcff"), ("list", "--agent", "\udcff"), ("show", "run_" + 24 * "\udcff")])
+def test_a_name_that_is_no_text_is_refused(command: Command, words: tuple[str, ...]) -> None:
+    command("run", "--app", "shop:app", "--agent", "prices")
+    result = command("runs", *words)
+    assert result.exit_code == 2
+    assert "is no valid text" in result.stderr
 
 
 def test_events_are_one_a_line_and_redacted(command: Command) -> None:

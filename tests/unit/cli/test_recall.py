@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from agent_sdk.cli.recall import Recall
+import pytest
+
+from agent_sdk.cli.recall import Recall, program
 from agent_sdk.core.ids import RunId, StepId
 
 RUN = RunId("run_1")
@@ -24,3 +26,22 @@ def test_a_command_that_performs_nothing_needs_no_app() -> None:
 
 def test_a_step_is_quoted_where_a_shell_would_take_it_apart() -> None:
     assert Recall().decide(RUN, StepId("send[0]")) == "agent-sdk runs decide run_1 'send[0]' done|retry|skip|fail"
+
+
+@pytest.mark.parametrize(
+    ("started", "is_found", "called"),
+    [
+        ("my env/bin/agent-sdk", False, "'my env/bin/agent-sdk'"),
+        ("my env/bin/agent-sdk", True, "agent-sdk"),
+        ("-c", False, "agent-sdk"),
+    ],
+)
+def test_the_program_is_called_as_a_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str, is_found: bool, called: str
+) -> None:
+    if is_found:
+        (tmp_path / "agent-sdk").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [started])
+    assert program() == called
+    assert Recall(program=program()).show(RUN) == f"{called} runs show run_1"

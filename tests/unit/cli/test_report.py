@@ -145,6 +145,11 @@ def test_a_run_that_waits_for_a_decision_says_how_to_decide() -> None:
     ]
 
 
+def test_a_decision_that_nobody_has_read_yet_is_not_asked_for_again() -> None:
+    run = run_of(started("find"), StepUnknown(FIND, 1, "owner_lost"), RunWaiting("unknown_effect", (FIND,)), RunReleased("waiting"))
+    assert next(next_lines(run, Recall(), {FIND: "done"})) == "find is decided: done; that takes hold when the run is resumed"
+
+
 def test_a_run_that_may_still_be_performed_is_not_to_be_resumed_at_once() -> None:
     assert next(next_lines(run_of(started("find")), Recall())).startswith("if nobody performs it any more, go on with it:")
 
