@@ -1,10 +1,12 @@
 """The commands, each with its real parts behind it: an app in the current directory and a SQLite journal beside it."""
 
+import asyncio
 import json
 import logging
 import shutil
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,12 @@ from typer.testing import CliRunner, Result
 
 from agent_sdk.cli.main import app
 from agent_sdk.config.schema import keys
+from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId
+from agent_sdk.core.ports import Batch
+from agent_sdk.runtime.system import SystemClock
+from agent_sdk.storage import open_journal
 from agent_sdk.testing import Call, FakeOpenAI
+from tests.unit.cli.folded import RUN, facts_of, started
 
 Command = Callable[..., Result]
 SHOP = Path(__file__).with_name("shop_app.py")
@@ -57,6 +64,16 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Comman
 
 def run_id_in(result: Result) -> str:
     return next(line.removeprefix("run: ") for line in result.stderr.splitlines() if line.startswith("run: "))
+
+
+async def leave_running(url: str) -> None:
+    """Leave what a process leaves that is killed while a step runs."""
+    created, *more = facts_of(started("find"))
+    journal = await open_journal(url, clock=SystemClock())
+    await journal.create(DEFAULT_TENANT, RUN, [replace(created, epoch=0)])
+    await journal.claim(DEFAULT_TENANT, RUN, OwnerId("own_1"), lease_s=30.0)
+    await journal.append(Batch(DEFAULT_TENANT, RUN, 1, 1, more, "running"))
+    await journal.close()
 
 
 def failure_in(result: Result) -> dict[str, object]:
@@ -215,6 +232,13 @@ def test_an_effect_of_unknown_outcome_is_decided_and_the_run_goes_on(command: Co
     assert (resumed.exit_code, json.loads(resumed.stdout)) == (0, {"answer": "sent by hand"})
     assert "run.created" not in resumed.stderr
     assert "first decided: done" in resumed.stderr
+
+
+def test_an_effect_whose_process_was_killed_is_decided_after_the_run_was_resumed(command: Command) -> None:
+    asyncio.run(leave_running("sqlite:///agent.db"))
+    result = command("runs", "decide", RUN, "find", "done")
+    assert result.exit_code == 2
+    assert f"resume the run first, then decide: agent-sdk runs resume {RUN} --app MODULE:APP" in result.stderr
 
 
 @pytest.mark.parametrize(
