@@ -122,7 +122,8 @@ def test_what_cannot_be_read_is_said_and_counted_and_left_out(root: Path, goal: 
     spoilt = {1: 4, 2: 4, 3: 2}[goal]  # to count lines, broken syntax is no hindrance
     assert f"Of {count + 4} files, {spoilt} could not be read." in answer.replace("\n  ", " ")
     assert all(f"  - {name}.py: NoSource: its encoding: " in answer for name in ("unknown", "latin"))
-    assert "Passed over: test, unittest/test." in answer
+    passed_over = [name for name in ("test", "unittest/test") if (root / name).is_dir()]  # the latter until Python 3.11
+    assert f"Passed over: {', '.join(passed_over)}." in answer
     assert "colorsys" not in answer
 
 

@@ -41,6 +41,8 @@ def prepared(path: Path) -> Path:
         is_other = path.exists() and not path.is_file()
     except (OSError, RuntimeError, ValueError) as error:  # of these, Python 3.11 raises two for links in a circle and for NUL
         raise ConfigError(f"{str(path)!r} is no path: {error}", hint="name a file, such as agent.db") from error
+    if path.is_symlink():  # since Python 3.13 a circle resolves to a link in it
+        raise ConfigError(f"{str(path)!r} is no path: its links go in a circle", hint="name a file, such as agent.db")
     if is_other:
         what = "a directory" if path.is_dir() else "no plain file"
         raise ConfigError(f"{path} is {what}", hint="name a file of its own for the journal, such as agent.db")

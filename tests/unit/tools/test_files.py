@@ -231,7 +231,7 @@ def test_a_directory_is_no_file_and_a_file_no_directory(files: Files) -> None:
 
 
 def test_what_is_not_there_is_told_with_a_hint(files: Files) -> None:
-    with pytest.raises(ToolError, match=r"^'docs/no' does not exist$") as caught:
+    with pytest.raises(ToolError, match=r"^'docs/no' does not exist") as caught:
         files.read_file("docs/no/x.txt")
     assert caught.value.hint == "list_files shows what there is"
 
