@@ -75,7 +75,7 @@ class NotFound(RequestError):
 
 
 class RunEnded(RequestError):
-    """The run has ended; it takes no more messages, and goes on only as a fork."""
+    """The run has ended; it takes no more messages."""
 
     code = "run_ended"
 

@@ -14,7 +14,7 @@ from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run
 from agent_sdk.planning import parse_plan
 from agent_sdk.runtime.compose import make_checker
-from agent_sdk.runtime.declaration import tool_name
+from agent_sdk.runtime.options import tool_name
 from agent_sdk.testing import ChatReply, ChatRequest, RawReply
 from agent_sdk.testing.chat_protocol import ChatMessage, JsonSchema, ResponseFormat
 from agent_sdk.testing.demo import Script, demo_agent, scripts
