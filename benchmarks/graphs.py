@@ -34,7 +34,7 @@ Graph = Sequence[Node]
 
 def cases(scale: Scale) -> Sequence[Case]:
     dags, checks = scale.pick(DAGS, 10), scale.pick(20, 2)
-    makespan = Metric("x", f"makespan of {dags:,} random DAGs, median", "x critical", "1.05", at_most(1.05))
+    makespan = Metric("x", f"makespan of {dags:,} random DAGs, median", "x critical", "1.05 x bare tasks", lambda bare: 1.05 * bare)
     check = Metric("ms", f"check of a {STEPS}-step plan over {TOOLS} tools", "ms CPU", "10 ms", at_most(10.0))
     return [
         Case("makespan", [makespan], lambda: asyncio.run(_ours(dags)), lambda: asyncio.run(_bare(dags)), rounds=1),

@@ -23,7 +23,7 @@ from agent_sdk.core.run import ENDS, Run
 from agent_sdk.core.strict_json import require_storable
 from agent_sdk.core.tools import output_misfit
 from agent_sdk.execution import Executor, Parts, load_run, shape_of
-from agent_sdk.observability import Follower, HookSink, TokenChannel
+from agent_sdk.observability import Follower, HookSink, TokenChannel, bind
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.compose import Models, asks_model, bind_tools, make_checker, make_planner, require_model, with_limits
 from agent_sdk.runtime.declaration import AgentDeclaration
@@ -232,7 +232,7 @@ class Runtime:
     async def _performed(self, performance: Performance) -> None:
         run_id = performance.run.run_id
         try:
-            with self._follower.follow(self.tenant, run_id):
+            with bind(tenant=self.tenant, run_id=run_id), self._follower.follow(self.tenant, run_id):
                 await performance.perform()
         finally:
             self._live.pop(run_id, None)

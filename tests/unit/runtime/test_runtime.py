@@ -1,6 +1,9 @@
 """Runs in the hands of a runtime: started, followed, stopped, resumed."""
 
 import asyncio
+import io
+import json
+import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +25,7 @@ from agent_sdk import (
     Runtime,
     RunWaits,
     StartOptions,
+    ToolContext,
     tool,
 )
 from agent_sdk.config import load_settings
@@ -30,6 +34,7 @@ from agent_sdk.core.events import RunCreated, StepStarted
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import TokenDelta
+from agent_sdk.observability import configure_logging, trace_id_of
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
 
 
@@ -401,3 +406,29 @@ async def test_an_agent_that_says_nothing_of_its_limits_takes_those_of_the_setti
             await (await runtime.start(agent, "add")).result()
     assert error.value.failure_code == "turn_limit"
     assert len(model.requests) == turns
+
+
+async def test_what_a_tool_logs_carries_run_step_and_trace() -> None:
+    @tool(effect="read")
+    async def look(ctx: ToolContext[None]) -> str:
+        """Look."""
+        ctx.log.warning("seen %s", "something")
+        logging.getLogger("agent_sdk.elsewhere").warning("by the way")
+        return "looked"
+
+    stream = io.StringIO()
+    logger = logging.getLogger("agent_sdk")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    configure_logging("INFO", "json", stream)
+    agent: Agent[None, str] = Agent(name="looker", model=ScriptedModel([Call("look"), "done"]), tools=[look])
+    try:
+        async with Runtime.open(app=App([agent])) as runtime:
+            run = await runtime.start(agent, "look")
+            await run.result()
+    finally:
+        logger.handlers, logger.level, logger.propagate = before
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    seen, aside = (next(line for line in lines if line["message"] == message) for message in ("seen something", "by the way"))
+    assert (seen["run_id"], seen["step_id"], seen["tenant"]) == (run.run_id, "t1.1", "default")
+    assert aside["run_id"] == run.run_id
+    assert seen["trace_id"] == aside["trace_id"] == trace_id_of(run.run_id)
