@@ -36,6 +36,6 @@ async def guarded(call: Awaitable[object]) -> BaseException | None:
         if task is None or task.cancelling():
             raise
         return error
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (one of the four boundaries: the caller makes a record of it)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (one of the boundaries to code that is not ours: the caller makes a record of it)
         return error
     return None
