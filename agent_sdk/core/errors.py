@@ -161,13 +161,6 @@ class StepLimit(LimitError):
     default_hint: ClassVar[str | None] = "raise Limits.max_steps, or give the agent a narrower goal"
 
 
-class RetryLimit(LimitError):
-    """The run spent its budget of further attempts, over all steps and model calls."""
-
-    code = "retry_limit"
-    default_hint: ClassVar[str | None] = "raise Limits.max_retries, or mend what keeps failing"
-
-
 class LedgerRefused(LimitError):
     """A reservation would take a budget over its limit; nothing was written."""
 
