@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -347,11 +348,20 @@ def test_a_run_that_ended_is_not_resumed(command: Command) -> None:
 
 
 def test_a_part_of_an_id_must_name_one_run(command: Command) -> None:
-    for _ in range(2):
-        command("run", "--app", "shop:app", "--agent", "prices")
-    assert "2 runs have 'run_' in their ids" in command("runs", "show", "run_").stderr
+    ids = [run_id_in(command("run", "--app", "shop:app", "--agent", "prices")) for _ in range(2)]
+    shared = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ids, strict=True)))
+    assert f"2 runs have '{shared}' in their ids" in command("runs", "show", shared).stderr
+    assert command("runs", "show", ids[0][-12:]).exit_code == 0
     assert "there is no run nothing" in command("runs", "show", "nothing").stderr
     assert command("runs", "show", "run_" + 24 * "0").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["", "run_", "run_1m8", "n"])
+def test_too_little_of_an_id_names_no_run_even_where_there_is_one_alone(command: Command, name: str) -> None:
+    command("run", "--app", "shop:app", "--agent", "prices")
+    result = command("runs", "cancel", name)
+    assert result.exit_code == 2
+    assert "too little of a run's id" in result.stderr
 
 
 def test_tools_are_listed_with_effects_and_schemas(command: Command) -> None:
