@@ -43,8 +43,6 @@ CANCEL_WAIT_S = 5.0
 POLL_S = 0.1
 PAGE = 500
 """How many of the newest runs are looked at for a part of an id."""
-LEAST_PART = 4
-"""How much of an id names a run: an empty variable in a script must name none, least of all to `cancel`."""
 ID_LENGTH = len("run_") + 24
 
 runs = typer.Typer(
@@ -209,8 +207,8 @@ async def _handle(runtime: Runtime, name: str) -> RunHandle[Any]:
     _require_text("the run's id", name)
     if name.startswith("run_") and len(name) == ID_LENGTH:
         return runtime.attach(RunId(name))
-    if len(name.removeprefix("run_")) < LEAST_PART:
-        raise RequestError(f"{name!r} is too little of a run's id", hint=f"give {LEAST_PART} characters behind run_, or more")
+    if not name.strip():  # every id has the empty text in it: an unset variable must name no run, least of all to `cancel`
+        raise RequestError("the run's id is empty", hint="list the runs with `agent-sdk runs list`")
     found = [row.run_id for row in await runtime.runs(RunFilter(limit=PAGE)) if name in row.run_id]
     if len(found) > 1 and name not in found:
         raise RequestError(f"{len(found)} runs have {name!r} in their ids", hint=f"give more of it, such as {found[0]}")

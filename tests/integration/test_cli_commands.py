@@ -356,12 +356,12 @@ def test_a_part_of_an_id_must_name_one_run(command: Command) -> None:
     assert command("runs", "show", "run_" + 24 * "0").exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["", "run_", "run_1m8", "n"])
-def test_too_little_of_an_id_names_no_run_even_where_there_is_one_alone(command: Command, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_id_names_no_run_even_where_there_is_one_alone(command: Command, name: str) -> None:
     command("run", "--app", "shop:app", "--agent", "prices")
     result = command("runs", "cancel", name)
     assert result.exit_code == 2
-    assert "too little of a run's id" in result.stderr
+    assert "the run's id is empty" in result.stderr
 
 
 def test_tools_are_listed_with_effects_and_schemas(command: Command) -> None:
