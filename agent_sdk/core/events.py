@@ -22,6 +22,8 @@ ReleaseReason = Literal["waiting", "suspended", "handed_over"]
 Purpose = Literal["turn", "plan", "repair", "step"]
 SkipReason = Literal["condition", "source_failed", "source_skipped", "decided"]
 Decision = Literal["done", "retry", "skip", "fail"]
+Ruling = Literal["approve", "deny", "edit", "expire"]
+ChildEnd = Literal["succeeded", "failed", "cancelled", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class RunCreated:
     """A run is asked for.
 
     `digests` are those of the agent at that time; `resumable` is False where its dependencies are live objects of one process.
+    `previous` is the session's run before this one. A child names its `parent`, the tree's `root`, and how deep it stands below that.
     """
 
     BODY: ClassVar[tuple[str, ...]] = ("goal",)
@@ -48,6 +51,13 @@ class RunCreated:
     plan_only: bool = False
     deadline_at: int | None = None
     resumable: bool = True
+    queue: str = "default"
+    priority: int = 0
+    previous: RunId | None = None
+    forked_from: RunId | None = None
+    forked_at: int | None = None
+    depth: int = 0
+    compensate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,15 @@ class RunReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeChange:
+    """A part of the agent that is another than when the run was created: digests, None where the part is gone."""
+
+    part: str
+    pinned: str
+    current: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunWaiting:
     """The run waits for somebody or something outside.
 
@@ -80,14 +99,18 @@ class RunWaiting:
     reason: WaitReason
     steps: tuple[StepId, ...] = ()
     wake_at: int | None = None
+    changes: tuple[CodeChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunWoken:
-    """What the run waited for has come, or its time has."""
+    """Somebody lets a run go on that waited as `crash_loop` or `code_changed`; `accepted` are the digests of the code it goes on with."""
 
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.woken"
+    by: PrincipalId | None = None
+    accepted: dict[str, str] | None = None
+    agent_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +327,122 @@ class EffectDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectCompensating:
+    """The undoing of a finished effect begins; it may begin again after a crash, with the same `key`."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "effect.compensating"
+    step: StepId
+    attempt: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class EffectCompensated:
+    """A finished effect was undone; where that failed, `code` says why and the effect stands."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message", "traceback")
+    type: ClassVar[str] = "effect.compensated"
+    step: StepId
+    attempt: int
+    code: str | None = None
+    message: str | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """A person must allow the step's call before it is made. What is decided holds for arguments of this `digest` alone."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("why", "args")
+    type: ClassVar[str] = "approval.requested"
+    step: StepId
+    tool: str
+    digest: str
+    expires_at: int | None = None
+    why: str | None = None
+    args: dict[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """The call is allowed, denied (`note` tells the model why), or made with other arguments: then by a step of its own, `becomes`."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("note", "args")
+    type: ClassVar[str] = "approval.decided"
+    step: StepId
+    ruling: Ruling
+    digest: str
+    by: PrincipalId | None = None
+    becomes: StepId | None = None
+    note: str | None = None
+    args: dict[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepWaiting:
+    """The step waits: for an answer to its question `text`, for a time, or for the signal `name`. No lease is held for that."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("text",)
+    type: ClassVar[str] = "step.waiting"
+    step: StepId
+    kind: Literal["question", "timer", "signal"]
+    name: str | None = None
+    wake_at: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A person answered the question that a step waits for; the answer is the step's output."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("answer",)
+    type: ClassVar[str] = "question.answered"
+    step: StepId
+    by: PrincipalId | None = None
+    label: Label | None = None
+    answer: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReceived:
+    """A signal came, for the first step that waits for one of this name, now or later."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("payload",)
+    type: ClassVar[str] = "signal.received"
+    name: str
+    by: PrincipalId | None = None
+    payload: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """The step is a run of its own, `child`, from now on; that run names this one as its parent."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("goal",)
+    type: ClassVar[str] = "child.started"
+    step: StepId
+    child: RunId
+    agent: str
+    goal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFinished:
+    """The child run ended; its answer is the step's output."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message", "output")
+    type: ClassVar[str] = "child.finished"
+    step: StepId
+    child: RunId
+    state: ChildEnd
+    code: str | None = None
+    label: Label | None = None
+    message: str | None = None
+    output: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallMark:
     """A call that a reply asks for, without its arguments; `digest` is over them, None where they are no JSON object."""
 
@@ -364,7 +503,16 @@ Event = (
     | StepRetried
     | StepSkipped
     | StepUnknown
+    | StepWaiting
     | EffectDecided
+    | EffectCompensating
+    | EffectCompensated
+    | ApprovalRequested
+    | ApprovalDecided
+    | QuestionAnswered
+    | SignalReceived
+    | ChildStarted
+    | ChildFinished
     | ModelCalled
     | UnknownEvent
 )

@@ -16,7 +16,7 @@ from agent_sdk.core.model import Delta, ModelReply, ModelRequest, Progress
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run, RunState
 from agent_sdk.core.strict_json import require_storable
-from agent_sdk.core.tools import ToolContext, ToolSpec
+from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
 
 
 class Clock(Protocol):
@@ -109,6 +109,18 @@ class Tool(Protocol):
     @property
     def spec(self) -> ToolSpec: ...
 
+    def approval(self, args: Mapping[str, JsonValue]) -> str | None:
+        """Say why a person must allow this call first; None where nobody needs to. Asked once a call, before its start is journaled."""
+        ...
+
+    def wait(self, args: Mapping[str, JsonValue]) -> Wait:
+        """Say what the step waits for (a tool whose `spec.kind` is not `call`: nothing of it is called).
+
+        Raises:
+            ArgumentsInvalid: the arguments do not hold.
+        """
+        ...
+
     def problems(self, args: Mapping[str, JsonValue], *, partial: frozenset[str] = frozenset()) -> Sequence[Finding]:
         """Say what is wrong with arguments, with paths from `$` on; of those in `partial`, which hold references, only names matter."""
         ...
@@ -125,6 +137,10 @@ class Tool(Protocol):
 
     async def verify(self, context: ToolContext[object]) -> "Verdict":
         """Ask whether the effect with this idempotency key was done (effect `verify` alone)."""
+        ...
+
+    async def compensate(self, args: Mapping[str, JsonValue], output: JsonValue, context: ToolContext[object]) -> None:
+        """Undo a finished call (where `spec.undoes`); it may come again with the same idempotency key, and is then harmless."""
         ...
 
 
@@ -181,11 +197,20 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Facts to be appended behind `head` under the lease `epoch`, with the ledger changes that go with them: all or none.
+class Mail:
+    """An item for the inbox of another run of the same tenant. It is dropped where that run does not exist or has ended."""
 
-    `state`, `reason`, `wake_at` and `inbox_seen` are what the run's row says afterwards. Where `releases`, the batch gives up the lease,
-    and is written only if every inbox item has become an event (`inbox_head = inbox_seen`); every terminal event releases.
+    run_id: RunId
+    item: "InboxDraft"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Facts to be appended behind `head` under the lease `epoch`, with the ledger changes and the mail that go with them: all or none.
+
+    `state`, `reason`, `wake_at` and `inbox_seen` are what the run's row says afterwards, and `agent_version` too where it is given. Where
+    `releases`, the batch gives up the lease, and is written only if every inbox item has become an event (`inbox_head = inbox_seen`);
+    every terminal event releases. A batch whose `state` is an end also frees the runs of its session that stand behind this one.
     """
 
     tenant: TenantId
@@ -199,6 +224,8 @@ class Batch:
     inbox_seen: int = 0
     ledger: Sequence[LedgerChange] = ()
     releases: bool = False
+    mail: Sequence[Mail] = ()
+    agent_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +242,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as a list shows it; times in microseconds since 1970."""
+    """A run as a list shows it; times in microseconds since 1970. `behind` is the earlier run of its session that has not ended yet."""
 
     tenant: TenantId
     run_id: RunId
     agent: str
+    agent_version: str
     state: RunState
     reason: WaitReason | None
     head: int
@@ -230,11 +258,18 @@ class RunRow:
     inbox_seen: int
     wake_at: int | None
     session: SessionId | None
+    parent: RunId | None
+    queue: str
+    priority: int
+    behind: RunId | None
     created_at: int
     updated_at: int
 
 
-ItemKind = Literal["message", "cancel", "decide"]
+ItemKind = Literal["message", "cancel", "decide", "approve", "answer", "signal", "child", "wake"]
+"""`decide` settles an unknown effect, `approve` an approval; `answer` is a question's, `child` says how a child run ended, and `wake`
+lets a run go on that waits as `crash_loop` or `code_changed`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +307,15 @@ class InboxItem:
 
 @dataclass(frozen=True, slots=True)
 class SessionMove:
-    """Make the new run the session's head, if the session's head still is `expected` (None: the session is new)."""
+    """Make the new run the session's head, if the session's head still is `expected` (None: the session is new).
+
+    Where that run has not ended, the new one stands behind it, and cannot be claimed before its end; unless `queues` is False: then the
+    new run is refused.
+    """
 
     session: SessionId
     expected: RunId | None
+    queues: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +326,43 @@ class RunFilter:
     agent: str | None = None
     before: RunId | None = None
     limit: int = 50
+    reason: WaitReason | None = None
+    session: SessionId | None = None
+    parent: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which due runs a worker takes, of every tenant unless `tenants` are given; None means all. `agents` are (name, version)."""
+
+    limit: int
+    agents: frozenset[tuple[str, str]] | None = None
+    queues: frozenset[str] | None = None
+    tenants: frozenset[TenantId] | None = None
+    runs: frozenset[RunId] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Which ended runs to delete: those in one of `states` that ended before `before_us` (microseconds since 1970), `limit` at most."""
+
+    states: frozenset[RunState]
+    before_us: int
+    limit: int = 1000
+
+
+class LeaseLine(Protocol):
+    """Renews leases over a connection of its own. It belongs to one thread, which is not the event loop's."""
+
+    def renew(self, claims: Sequence[Claim], *, lease_s: float) -> Sequence[Claim]:
+        """Lengthen all these leases at once and return those that still stand; the missing were taken over or given up.
+
+        Raises:
+            StorageError: the store failed; whether the leases stand is not known.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 class Journal(Protocol):
@@ -296,7 +373,7 @@ class Journal(Protocol):
 
         Raises:
             RunExists: the id is taken.
-            RunBusy: the session's head moved.
+            RunBusy: the session's head moved, or has not ended and the new run may not stand behind it.
         """
         ...
 
@@ -306,8 +383,23 @@ class Journal(Protocol):
         Raises:
             NotFound: no such run.
             RunEnded: it has ended.
-            RunBusy: somebody holds it.
+            RunBusy: somebody holds it, or it stands behind another run of its session.
         """
+        ...
+
+    async def claim_due(self, wanted: Wanted, owner: OwnerId, *, lease_s: float) -> list[Claim]:
+        """Claim runs that can go on now and that nobody holds: queued, woken by time or mail, or left by a lost owner.
+
+        Each tenant gets an equal share of `wanted.limit`; within a tenant a higher priority comes first, then who waits longest.
+        """
+        ...
+
+    async def wait_due(self, wanted: Wanted, *, timeout_s: float) -> None:
+        """Return when `claim_due` may find something, after `timeout_s` at the latest. It may return for nothing."""
+        ...
+
+    def lease_line(self) -> LeaseLine:
+        """Return what renews leases from another thread. It connects at its first use."""
         ...
 
     async def renew(self, claim: Claim, *, lease_s: float) -> Claim:
@@ -386,6 +478,22 @@ class Journal(Protocol):
 
     async def move_cursor(self, tenant: TenantId, sink: str, run_id: RunId, seq: int) -> None: ...
 
+    async def session_head(self, tenant: TenantId, session: SessionId) -> RunId | None:
+        """Return the newest run of a session, or None where it has none."""
+        ...
+
+    async def purge(self, tenant: TenantId, which: Expired) -> list[RunId]:
+        """Delete ended runs with all that belongs to them but their artifacts, and return their ids."""
+        ...
+
+    async def sweep_artifacts(self, tenant: TenantId, *, before_us: int) -> int:
+        """Delete the artifacts that no run names and that were last written before `before_us`; return how many."""
+        ...
+
+    async def check_integrity(self) -> list[str]:
+        """Return what the store itself finds wrong with its files, rows and indexes; nothing where all is well."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -396,3 +504,61 @@ class Sink(Protocol):
     def name(self) -> str: ...
 
     async def take(self, tenant: TenantId, run_id: RunId, facts: Sequence[Fact]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A run that may be taken, as a queue carries it: enough to route it, and nothing that the journal does not know better."""
+
+    tenant: TenantId
+    run_id: RunId
+    agent: str
+    agent_version: str
+    queue: str = "default"
+    priority: int = 0
+
+
+class Dispatcher(Protocol):
+    """Hands runs to workers. A ticket may come twice, late or never: what is right is decided by the journal's claims, and what was lost
+    is found by a sweep of the due runs.
+    """
+
+    async def offer(self, ticket: Ticket) -> None:
+        """Say that a run may be taken. Nothing is raised where that cannot be said: the sweep finds the run."""
+        ...
+
+    async def take(self, wanted: Wanted, owner: OwnerId, *, lease_s: float, wait_s: float) -> list[Claim]:
+        """Claim up to `wanted.limit` runs; wait for the first one, for `wait_s` at most. A cancelled call leaves nothing claimed.
+
+        Raises:
+            StorageError: the journal failed.
+        """
+        ...
+
+    async def keep(self, claims: Sequence[Claim]) -> None:
+        """Say that these runs are still being performed, well within the lease."""
+        ...
+
+    async def done(self, claim: Claim) -> None:
+        """Say that this process is done with the run: it ended, waits, or was handed back."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class TokenLine(Protocol):
+    """Carries streamed tokens between processes. They may be lost, and are never journaled."""
+
+    def wanted(self, tenant: TenantId, run_id: RunId) -> bool:
+        """Say whether somebody in another process follows the run's tokens, as far as is known here."""
+        ...
+
+    def publish(self, tenant: TenantId, delta: TokenDelta) -> None:
+        """Send, soon and together with others; where the line is down or too slow, drop."""
+        ...
+
+    def subscribe(self, tenant: TenantId, run_id: RunId) -> AsyncIterator[TokenDelta]:
+        """Yield the run's tokens from wherever it is performed, until cancelled."""
+        ...
+
+    async def close(self) -> None: ...

@@ -17,6 +17,10 @@ Effect = Literal["read", "idempotent", "verify", "once"]
 `once` must never be repeated.
 """
 
+Kind = Literal["call", "question", "timer", "signal", "child"]
+"""What a step of the tool does: call a function, or wait: for a person's answer, for a time, for a signal from outside, for a child run."""
+WaitKind = Literal["question", "timer", "signal", "child"]
+
 DepsT_co = TypeVar("DepsT_co", covariant=True)
 
 
@@ -26,7 +30,8 @@ class ToolSpec:
 
     `parameters` and `returns` are JSON Schemas (draft 2020-12); `returns` is the empty schema where anything may come. `timeout_s` None
     means the agent's limit. `retries` counts further attempts after a retryable failure; a `once` effect has none. `output_label` None
-    means untrusted.
+    means untrusted. `approval_s` is how long an approval may be given before it counts as denied, None: for ever. `undoes` says that a
+    finished call can be compensated.
     """
 
     name: str
@@ -37,11 +42,15 @@ class ToolSpec:
     timeout_s: float | None = None
     retries: int = 0
     output_label: Label | None = None
+    kind: Kind = "call"
+    approval_s: float | None = None
+    undoes: bool = False
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that a run's safety depends on: schemas and effect."""
-        return digest_of({"name": self.name, "parameters": dict(self.parameters), "returns": dict(self.returns), "effect": self.effect})
+        """SHA-256 of all that a run's safety depends on: schemas, effect and kind."""
+        said: dict[str, JsonValue] = {"name": self.name, "parameters": dict(self.parameters), "returns": dict(self.returns), "effect": self.effect}
+        return digest_of(said if self.kind == "call" else said | {"kind": self.kind})
 
     @property
     def label(self) -> Label:
@@ -51,6 +60,20 @@ class ToolSpec:
 @lru_cache(maxsize=4096)
 def _label_of(tool: str) -> Label:
     return Label(untrusted=(f"tool:{tool}",))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a step waits for.
+
+    `text` is the question, or the child's goal; `name` the signal's, or the child's agent. A timer comes after `after_s` seconds; for the
+    others that is when the wait fails as `wait_expired`, None meaning never.
+    """
+
+    kind: WaitKind
+    text: str | None = None
+    name: str | None = None
+    after_s: float | None = None
 
 
 def ignore_progress(_note: str, _fraction: float | None) -> None:
