@@ -1,15 +1,21 @@
-"""What holds for every test: hypothesis is repeatable, and in CI a skipped test is a failed one."""
+"""What holds for every test: hypothesis is repeatable, in CI a skipped test is a failed one, and there is one PostgreSQL server for all."""
 
 import os
 from collections.abc import Generator
+from itertools import count
 
 import pytest
 from hypothesis import settings
+
+from agent_sdk.testing.postgres import PrivatePostgres
+from agent_sdk.testing.postgres_programs import PostgresMissing
 
 IN_CI = os.environ.get("CI", "").lower() == "true"  # noqa: TID251 - CI tells of itself in the environment alone
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("repeatable")
+
+_databases = count(1)
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -31,3 +37,23 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     refuse_skip(report)
     return report
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PrivatePostgres]:
+    """One server for the whole session: it forces nothing to disk, and its databases are for one test each (`postgres_url`)."""
+    server = PrivatePostgres()
+    try:
+        server.start()
+    except PostgresMissing as missing:
+        pytest.skip(f"{missing.message}: {missing.hint}")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: PrivatePostgres) -> Generator[str]:
+    """The URL of a new, empty database that is gone after the test."""
+    name = f"test_{next(_databases)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
