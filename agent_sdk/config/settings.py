@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef
 
 OPENAI_URL = "https://api.openai.com/v1"
-JOURNAL_SCHEMES = ("sqlite", "memory")
+JOURNAL_SCHEMES = ("sqlite", "memory", "postgresql", "postgres")
 
 _MODEL = re.compile(r"[a-z][a-z0-9_-]*:[\x21-\x7e]+")
 _APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -161,6 +161,8 @@ class LimitSettings(Section):
     max_repeats: int = Field(default=3, ge=1, le=1000)
     max_goal_bytes: int = Field(default=1024 * 1024, ge=1, le=64 * 1024 * 1024)
     max_output_bytes: int = Field(default=16 * 1024 * 1024, ge=1, le=1024 * 1024 * 1024)
+    max_crashes: int = Field(default=5, ge=0, le=1000)
+    max_depth: int = Field(default=5, ge=0, le=100)
 
 
 class LoggingSettings(Section):

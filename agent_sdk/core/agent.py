@@ -15,7 +15,8 @@ class Limits:
     """How far one run may go; None means no limit.
 
     `max_retries` bounds all further attempts together, of steps and of model calls. `max_repeats` is how many turns in a row may ask
-    for the same calls.
+    for the same calls. `max_crashes` is how many owners in a row may be lost before they got anything done; `max_depth` how deep child
+    runs may stand below the first.
     """
 
     max_turns: int = 50
@@ -29,6 +30,8 @@ class Limits:
     max_repeats: int = 3
     max_goal_bytes: int = 1024 * 1024
     max_output_bytes: int = 16 * 1024 * 1024
+    max_crashes: int = 5
+    max_depth: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class AgentSpec:
     """The frozen declaration of an agent.
 
     `model` is `vendor:name`, or None for an agent that calls none. `output_schema` is the JSON Schema of the answer, or None for plain
-    text. `plan` is the author's plan under the strategy `fixed`, else None.
+    text. `plan` is the author's plan under the strategy `fixed`, else None. `compensate` asks that finished effects be undone, as far as
+    their tools can, where a run fails or is cancelled.
     """
 
     name: str
@@ -48,6 +52,7 @@ class AgentSpec:
     output_schema: Mapping[str, JsonValue] | None = None
     plan: Plan | None = None
     limits: Limits = field(default_factory=Limits)
+    compensate: bool = False
 
     def digests(self) -> dict[str, str]:
         """Return the digests that a run pins when it is created: of each tool, the instructions and the output schema."""

@@ -1,7 +1,7 @@
 """The pure choice of what a run does next. The executor performs the choice; nothing here acts."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -44,10 +44,11 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Release the run: it waits for somebody or something outside."""
+    """Release the run: it waits for somebody or something outside, until `wake_at` at the latest (microseconds since 1970)."""
 
     reason: WaitReason
-    steps: tuple[StepId, ...]
+    steps: tuple[StepId, ...] = ()
+    wake_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def decide(run: Run, in_flight: int) -> Decision:
         return Hold() if in_flight else End(RunCancelled())
     if run.failure is not None:
         return Hold() if in_flight else End(_failed(run.failure, run.failed_step))
+    if run.is_crash_looping or run.crashes > run.limits.max_crashes:
+        return Park("crash_loop", wake_at=_deadline(run))
     if len(run.graph.steps) > run.limits.max_steps and not in_flight:
         message = f"the run would have {len(run.graph.steps):,} steps; at most {run.limits.max_steps:,} are allowed"
         return End(RunFailed(StepLimit.code, None, message, StepLimit.default_hint))
@@ -83,9 +86,14 @@ def decide(run: Run, in_flight: int) -> Decision:
             return perform
     if in_flight:
         return Hold()
-    if run.graph.unknown:
-        return Park("unknown_effect", tuple(run.graph.unknown))
+    if run.graph.unknown or run.graph.parked:
+        return _park(run)
     return Consult()
+
+
+def next_wake(run: Run) -> int | None:
+    """Return when the first of the run's waits ends by itself; None where none does."""
+    return min((pending.wake_at for pending in run.graph.parked.values() if pending.wake_at is not None), default=None)
 
 
 def arguments(run: Run, step: StepState) -> dict[str, JsonValue]:
@@ -101,6 +109,22 @@ def arguments(run: Run, step: StepState) -> dict[str, JsonValue]:
         items = _items(run, Ref.parse(step.spec.for_each))
         outputs = {**outputs, ITEM: items[step.index]}
     return {name: fill(value, outputs) for name, value in step.spec.args.items()}
+
+
+_REASONS: Sequence[WaitReason] = ("approval", "question", "signal", "child", "timer")
+"""What a run that waits for several things is said to wait for: first what only a person can bring."""
+
+
+def _park(run: Run) -> Park:
+    steps = (*run.graph.unknown, *run.graph.parked)
+    kinds = {pending.kind for pending in run.graph.parked.values()}
+    reason: WaitReason = "unknown_effect" if run.graph.unknown else next(reason for reason in _REASONS if reason in kinds)
+    times = [at for at in (next_wake(run), _deadline(run)) if at is not None]
+    return Park(reason, steps, min(times, default=None))
+
+
+def _deadline(run: Run) -> int | None:
+    return run.created.deadline_at if run.created is not None else None
 
 
 def _failed(failure: Failure, step: StepId | None) -> RunFailed:

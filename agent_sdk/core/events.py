@@ -235,7 +235,8 @@ class CheckRefused:
 class StepStarted:
     """An attempt begins; `refs` says which reference fed which argument.
 
-    `items` is the number of elements where a `for_each` step unfolds; such a step performs nothing itself.
+    `items` is the number of elements where a `for_each` step unfolds; such a step performs nothing itself. `undoes` says that a finished
+    call can be compensated.
     """
 
     BODY: ClassVar[tuple[str, ...]] = ()
@@ -247,6 +248,7 @@ class StepStarted:
     args_digest: str | None = None
     refs: dict[str, str] | None = None
     items: int | None = None
+    undoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

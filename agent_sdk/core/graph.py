@@ -7,12 +7,12 @@ from typing import Literal
 from pydantic import JsonValue
 
 from agent_sdk.core.events import SkipReason, StepShape
-from agent_sdk.core.ids import StepId
+from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.labels import UNKNOWN_SOURCE, Label, join_all
 from agent_sdk.core.plan import OnError, Step
-from agent_sdk.core.tools import Effect
+from agent_sdk.core.tools import Effect, WaitKind
 
-Status = Literal["waiting", "ready", "running", "finished", "failed", "skipped", "unknown", "refused"]
+Status = Literal["waiting", "ready", "running", "parked", "finished", "failed", "skipped", "unknown", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,24 @@ class Failure:
     hint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a parked step waits for, and until when; `name` is the signal's, `digest` that of the arguments to be approved."""
+
+    kind: Literal["approval"] | WaitKind
+    wake_at: int | None = None
+    name: str | None = None
+    digest: str | None = None
+    child: RunId | None = None
+    text: str | None = None
+
+
 @dataclass(slots=True)
 class StepState:
     """One step as its events so far describe it; times are in microseconds since 1970.
 
-    A `for_each` step unfolds into `items` members `id[i]`, which name it as their `group`; it is settled when they are.
+    A `for_each` step unfolds into `items` members `id[i]`, which name it as their `group`; it is settled when they are. A step whose
+    arguments a person changed is performed as another, which `stands_for` it. `is_allowed` says that a person approved the call.
     """
 
     id: StepId
@@ -50,6 +63,10 @@ class StepState:
     open_items: int = 0
     started_at: int | None = None
     ended_at: int | None = None
+    stands_for: StepId | None = None
+    is_allowed: bool = False
+    undoes: bool = False
+    edited_args: dict[str, JsonValue] | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +82,7 @@ class Graph:
     doomed: dict[StepId, tuple[SkipReason, StepId]] = field(default_factory=dict[StepId, tuple[SkipReason, StepId]])
     running: dict[StepId, None] = field(default_factory=dict[StepId, None])
     unknown: dict[StepId, None] = field(default_factory=dict[StepId, None])
+    parked: dict[StepId, Pending] = field(default_factory=dict[StepId, Pending])
     outputs: dict[StepId, JsonValue] = field(default_factory=dict[StepId, JsonValue])
     needs: dict[StepId, set[StepId]] = field(default_factory=dict[StepId, set[StepId]])
     after: dict[StepId, set[StepId]] = field(default_factory=dict[StepId, set[StepId]])
@@ -153,10 +171,24 @@ class Graph:
         state.status = "unknown"
         self.unknown[state.id] = None
 
+    def park(self, state: StepState, pending: Pending) -> None:
+        """Let the step wait for something that no process needs to be there for."""
+        self.running.pop(state.id, None)
+        self.ready.pop(state.id, None)
+        state.status = "parked"
+        self.parked[state.id] = pending
+
+    def replace(self, state: StepState, identity: StepId, spec: Step | None, args: dict[str, JsonValue] | None) -> None:
+        """Let another step, with other arguments, be performed in place of a parked one; how it ends is how this one ends."""
+        self.parked.pop(state.id, None)
+        state.edited_args = args
+        self.add_ready(StepState(identity, state.tool, spec, state.on_error, stands_for=state.id, is_allowed=True))
+
     def rewind(self, state: StepState) -> None:
         """Let the step be started again, after a crash or a decision."""
         self.running.pop(state.id, None)
         self.unknown.pop(state.id, None)
+        self.parked.pop(state.id, None)
         state.failure = None
         self._make_ready(state)
 
@@ -176,6 +208,7 @@ class Graph:
         self.running.pop(state.id, None)
         self.ready.pop(state.id, None)
         self.unknown.pop(state.id, None)
+        self.parked.pop(state.id, None)
         state.status = status
         state.ended_at = at
 
@@ -196,7 +229,19 @@ class Graph:
             member = StepState(StepId(f"{group.id}[{index}]"), group.tool, group.spec, group.on_error, group=group.id, index=index)
             self.add_ready(member)
 
+    def _original_settled(self, stand_in: StepState, at: int) -> None:
+        original = self.steps[stand_in.stands_for or stand_in.id]
+        match stand_in.status:
+            case "finished":
+                self.finish(original, stand_in.output, stand_in.label, at=at)
+            case "failed":
+                self.fail(original, stand_in.failure or Failure("step_failed"), at=at)
+            case _:
+                self.skip(original, at=at)
+
     def _member_settled(self, member: StepState, at: int) -> None:
+        if member.stands_for is not None:
+            self._original_settled(member, at)
         if member.group is None:
             return
         group = self.steps[member.group]

@@ -519,8 +519,9 @@ class Ticket:
 
 
 class Dispatcher(Protocol):
-    """Hands runs to workers. A ticket may come twice, late or never: what is right is decided by the journal's claims, and what was lost
-    is found by a sweep of the due runs.
+    """Hands runs to workers.
+
+    A ticket may come twice, late or never: what is right is decided by the journal's claims, and a sweep finds what was lost.
     """
 
     async def offer(self, ticket: Ticket) -> None:

@@ -1,6 +1,8 @@
 """A run as its events so far describe it. It is changed by `apply` alone; what comes next is said by `decide.py`."""
 
-from collections.abc import Iterable
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
@@ -8,14 +10,23 @@ from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     CheckRefused,
+    ChildEnd,
+    ChildFinished,
+    ChildStarted,
+    EffectCompensated,
+    EffectCompensating,
     EffectDecided,
+    Event,
     Fact,
     MessageReceived,
     ModelCalled,
     PlanAccepted,
     PlanRejected,
     PlanRevised,
+    QuestionAnswered,
     RunCancelled,
     RunCancelRequested,
     RunClaimed,
@@ -26,21 +37,23 @@ from agent_sdk.core.events import (
     RunSucceeded,
     RunWaiting,
     RunWoken,
+    SignalReceived,
     StepFailed,
     StepFinished,
     StepRetried,
     StepSkipped,
     StepStarted,
     StepUnknown,
+    StepWaiting,
     Terminal,
     UnknownEvent,
     WaitReason,
 )
 from agent_sdk.core.findings import Finding, render_findings
-from agent_sdk.core.graph import Failure, Graph, StepState
+from agent_sdk.core.graph import Failure, Graph, Pending, StepState
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
-from agent_sdk.core.messages import Conversation, Message, ToolResultPart, user_message
+from agent_sdk.core.messages import Conversation, Message, TextPart, ToolResultPart, user_message
 from agent_sdk.core.model import Stop
 from agent_sdk.core.plan import GOAL, Plan, ToolStep
 from agent_sdk.core.usage import NO_USAGE, Usage
@@ -48,6 +61,19 @@ from agent_sdk.core.usage import NO_USAGE, Usage
 RunState = Literal["queued", "planning", "running", "waiting", "succeeded", "failed", "cancelled", "expired"]
 ENDS: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled", "expired"})
 INBOX = "inbox:"
+_PROGRESS: frozenset[type[Event]] = frozenset({StepFinished, StepFailed, ModelCalled, RunReleased, RunWoken, EffectCompensated})
+"""What shows that a claim came to something: a run that is claimed again and again without any of these is in a crash loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was said in a session before a run, and the label of all that went into it."""
+
+    messages: tuple[Message, ...] = ()
+    label: Label = TRUSTED
+
+
+NO_HISTORY = History()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +89,15 @@ class Run:
     """The fold of a run's facts.
 
     `head` is the last fact's number; `label` joins all that the conversation has read; `last_reply` is the model's
-    newest message, None once it is dealt with, and `asked` the question it answers.
+    newest message, None once it is dealt with, and `asked` the question it answers. `history` is the session's conversation before this
+    run; `pinned` are the digests of the code that the run goes on with; `signals` came before a step waited for them; `undoable` are the
+    finished effects that are undone, the last one first, where the run ends badly and asks for that.
     """
 
     tenant: TenantId
     run_id: RunId
     limits: Limits = field(default_factory=Limits)
+    history: History = NO_HISTORY
     head: int = 0
     inbox_seen: int = 0
     epoch: int = 0
@@ -102,6 +131,12 @@ class Run:
     to_repair: list[StepId] = field(default_factory=list[StepId])
     repairs: int = 0
     cancel_requested: bool = False
+    pinned: dict[str, str] = field(default_factory=dict[str, str])
+    signals: dict[str, deque[tuple[int, JsonValue]]] = field(default_factory=dict[str, deque[tuple[int, JsonValue]]])
+    undoable: dict[StepId, int] = field(default_factory=dict[StepId, int])
+    undone: dict[StepId, str | None] = field(default_factory=dict[StepId, str | None])
+    progress_epoch: int = 0
+    is_crash_looping: bool = False
     answer: JsonValue = None
     unreadable: UnknownEvent | None = None
 
@@ -118,6 +153,11 @@ class Run:
         """How often the next model call may be tried, as far as the run's budget of retries goes."""
         return 1 + max(0, self.limits.max_retries - self.retries)
 
+    @property
+    def crashes(self) -> int:
+        """How many owners in a row were lost before they got anything done."""
+        return max(0, self.epoch - self.progress_epoch - 1)
+
     def apply(self, fact: Fact) -> None:  # noqa: C901, PLR0915  (one arm an event: the table that this module is)
         """Take the run one fact further, in time that does not grow with the run."""
         self.head = fact.seq
@@ -125,15 +165,15 @@ class Run:
         if fact.cause is not None and fact.cause.startswith(INBOX):
             self.inbox_seen = int(fact.cause[len(INBOX) :])
         event, at = fact.event, fact.at
+        if type(event) in _PROGRESS:
+            self.progress_epoch = fact.epoch
         if self.unreadable is not None and not isinstance(event, Terminal):
             return  # what comes behind an event that is not understood may build on it
         match event:
             case StepStarted():
                 self._started(event, at)
             case StepFinished():
-                state = self.graph.steps[event.step]
-                self.graph.finish(state, event.output, event.label or UNKNOWN_SOURCE, at=at)
-                self._call_settled(state)
+                self._finished(event.step, event.output, event.label, at)
             case ModelCalled():
                 self._called(event)
             case StepFailed():
@@ -160,21 +200,40 @@ class Run:
             case MessageReceived():
                 self._received(event)
             case RunCreated():
-                self.created, self.created_at = event, at
-                self.graph.outputs[GOAL] = event.goal
-                if event.goal is not None:
-                    self.conversation.add(user_message(event.goal))
+                self._created(event, at)
             case RunClaimed():
                 self._claimed()
             case RunWaiting():
                 self.state, self.reason = "waiting", event.reason
+                self.is_crash_looping = event.reason == "crash_loop"
             case RunReleased():
                 if event.reason != "waiting":
                     self.state = "queued"
             case RunWoken():
-                self._resumed()
+                self.is_crash_looping = False
+                self.pinned = event.accepted if event.accepted is not None else self.pinned
             case RunCancelRequested():
                 self.cancel_requested = True
+            case StepWaiting():
+                self._parked(event.step, Pending(event.kind, event.wake_at, event.name, text=event.text), at)
+            case ChildStarted():
+                self._parked(event.step, Pending("child", name=event.agent, child=event.child, text=event.goal), at)
+            case ApprovalRequested():
+                pending = Pending("approval", event.expires_at, event.tool, event.digest, text=event.why)
+                self.graph.park(self.graph.steps[event.step], pending)
+            case ApprovalDecided():
+                self._ruled(event, at)
+            case QuestionAnswered():
+                self._finished(event.step, event.answer, event.label, at)
+            case SignalReceived():
+                self.signals.setdefault(event.name, deque()).append((fact.seq, event.payload))
+            case ChildFinished():
+                self._child_finished(event, at)
+            case EffectCompensating():
+                self.undoable[event.step] = event.attempt
+            case EffectCompensated():
+                self.undoable.pop(event.step, None)
+                self.undone[event.step] = event.code
             case RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
                 self._ended(event, at)
             case UnknownEvent():
@@ -185,9 +244,65 @@ class Run:
     def _started(self, event: StepStarted, at: int) -> None:
         state = self.graph.steps[event.step]
         state.attempt, state.effect, state.key = event.attempt, event.effect, event.key
-        state.args_digest = event.args_digest
+        state.args_digest, state.undoes = event.args_digest, event.undoes
         self.state = "running"
         self.graph.start(state, at=at, items=event.items)
+
+    def _created(self, event: RunCreated, at: int) -> None:
+        self.created, self.created_at, self.pinned = event, at, event.digests
+        self.graph.outputs[GOAL] = event.goal
+        for message in self.history.messages:
+            self.conversation.add(message)
+        self.label = self.label.join(self.history.label)
+        if event.goal is not None:
+            self.conversation.add(user_message(event.goal))
+
+    def _finished(self, step: StepId, output: JsonValue, label: Label | None, at: int) -> None:
+        state = self.graph.steps[step]
+        self._take_signal(state)
+        self.graph.finish(state, output, label or UNKNOWN_SOURCE, at=at)
+        if state.undoes:
+            self.undoable[step] = 0
+        self._call_settled(state)
+
+    def _parked(self, step: StepId, pending: Pending, at: int) -> None:
+        state = self.graph.steps[step]
+        state.attempt = 1
+        state.started_at = at
+        self.graph.park(state, pending)
+
+    def _ruled(self, event: ApprovalDecided, at: int) -> None:
+        state = self.graph.steps[event.step]
+        match event.ruling:
+            case "approve":
+                state.is_allowed = True
+                self.graph.rewind(state)
+            case "edit":
+                spec = ToolStep(event.becomes or state.id, state.tool or "", event.args) if event.args is not None else None
+                self.graph.replace(state, event.becomes or state.id, spec, event.args)
+            case "deny":
+                self._failed(StepFailed(state.id, state.attempt, "approval_denied", message=_denial(event)), at)
+            case "expire":
+                message = "nobody approved the call in time, so it counts as denied"
+                self._failed(StepFailed(state.id, state.attempt, "approval_expired", message=message), at)
+            case _:
+                assert_never(event.ruling)
+
+    def _child_finished(self, event: ChildFinished, at: int) -> None:
+        if event.state == "succeeded":
+            self._finished(event.step, event.output, event.label, at)
+            return
+        said = f": {event.message}" if event.message else ""
+        message = f"the child run {event.child} {_CHILD_ENDS[event.state]}{said}"
+        self._failed(
+            StepFailed(event.step, self.graph.steps[event.step].attempt, event.code or f"child_{event.state}", message=message), at
+        )
+
+    def _take_signal(self, state: StepState) -> None:
+        """Let the signal that a step waited for be nobody else's."""
+        pending = self.graph.parked.get(state.id)
+        if pending is not None and pending.kind == "signal" and (queue := self.signals.get(pending.name or "")):
+            queue.popleft()
 
     def _called(self, event: ModelCalled) -> None:
         self.usage += event.usage
@@ -221,9 +336,11 @@ class Run:
         if state is None:  # the planner's own question failed, and with it the run
             self._doom(failure, event.step)
             return
+        if event.code != "wait_expired":
+            self._take_signal(state)
         self.graph.fail(state, failure, at=at)
         self._call_settled(state)
-        if event.step in self.calls:
+        if (state.stands_for or event.step) in self.calls:
             return
         if state.on_error in {"fail", "retry"}:
             self._doom(failure, event.step)
@@ -239,7 +356,8 @@ class Run:
         state = self.graph.steps[event.step]
         match event.decision:
             case "done":
-                self.graph.finish(state, event.output, UNKNOWN_SOURCE, at=at)
+                self._finished(event.step, event.output, None, at)
+                return
             case "retry":
                 self.graph.rewind(state)
                 return
@@ -320,7 +438,11 @@ class Run:
 
     def _call_settled(self, state: StepState) -> None:
         """Answer the model once every call of its turn is settled: calls and results always come in pairs."""
-        if not self.open_calls or state.id not in self.calls:
+        if not self.open_calls:
+            return
+        if state.stands_for is not None:
+            state = self.graph.steps[state.stands_for]
+        if state.id not in self.calls:
             return
         self.open_calls -= 1
         if self.open_calls:
@@ -335,6 +457,33 @@ class Run:
         self.state = "planning"
 
 
+def history_behind(runs: Iterable[Run]) -> History:
+    """Return what the next run of a session knows of the ones before it, which are given oldest first and folded without their histories.
+
+    A turn that ended in the middle of its calls is told without them: calls and results always come in pairs.
+    """
+    messages: list[Message] = []
+    label = TRUSTED
+    for run in runs:
+        turn = list(run.conversation)
+        if turn and turn[-1].tool_calls:
+            turn.pop()
+        if run.state == "succeeded" and (not turn or turn[-1].role != "assistant"):
+            answer = run.answer if isinstance(run.answer, str) else json.dumps(run.answer, ensure_ascii=False)
+            turn.append(Message("assistant", (TextPart(answer),)))
+        messages += turn
+        label = label.join(run.label)
+    return History(tuple(messages), label)
+
+
+_CHILD_ENDS: Mapping[ChildEnd, str] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "was cancelled",
+    "expired": "passed its deadline",
+}
+
+
 def fold(run: Run, facts: Iterable[Fact]) -> Run:
     """Apply all facts in order and return the same run."""
     for fact in facts:
@@ -344,9 +493,16 @@ def fold(run: Run, facts: Iterable[Fact]) -> Run:
 
 def _result(state: StepState) -> ToolResultPart:
     if state.status == "finished":
+        if state.edited_args is not None:
+            note = "a person changed the arguments before the call was made"
+            return ToolResultPart(state.id, {"note": note, "arguments": state.edited_args, "result": state.output})
         return ToolResultPart(state.id, state.output)
     failure = state.failure or Failure("step_skipped", "the step was skipped")
     problem: dict[str, JsonValue] = {"error": failure.code, "message": failure.message or ""}
     if failure.hint is not None:
         problem["hint"] = failure.hint
     return ToolResultPart(state.id, problem, is_error=True)
+
+
+def _denial(event: ApprovalDecided) -> str:
+    return f"a person denied the call: {event.note}" if event.note else "a person denied the call"

@@ -49,7 +49,12 @@ class ToolSpec:
     @property
     def digest(self) -> str:
         """SHA-256 of all that a run's safety depends on: schemas, effect and kind."""
-        said: dict[str, JsonValue] = {"name": self.name, "parameters": dict(self.parameters), "returns": dict(self.returns), "effect": self.effect}
+        said: dict[str, JsonValue] = {
+            "name": self.name,
+            "parameters": dict(self.parameters),
+            "returns": dict(self.returns),
+            "effect": self.effect,
+        }
         return digest_of(said if self.kind == "call" else said | {"kind": self.kind})
 
     @property

@@ -26,6 +26,7 @@ from agent_sdk.core.plan import ModelStep, refs_in, sources_of
 from agent_sdk.core.run import Run
 from agent_sdk.execution.backoff import delay_before
 from agent_sdk.execution.flights import Flights, StopKind
+from agent_sdk.execution.lease import Lease
 from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, failed
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
@@ -45,6 +46,7 @@ class Attempts:
     performer: Performer
     sequencer: Sequencer
     flights: Flights
+    lease: Lease
 
     def begin(self, state: StepState, args: Args) -> None:
         """Journal that the step starts its next attempt."""
@@ -55,7 +57,8 @@ class Attempts:
         if digest is None:
             digest = digest_of(dict(args))
             refs = {path.removeprefix("$."): str(ref) for path, ref in refs_in(state.spec.args)} if state.spec is not None else None
-        self.sequencer.post(StepStarted(state.id, state.attempt + 1, effect, key, digest, refs or None))
+        undoes = tool is not None and tool.spec.undoes
+        self.sequencer.post(StepStarted(state.id, state.attempt + 1, effect, key, digest, refs or None, undoes=undoes))
 
     async def settle(self, state: StepState, args: Args) -> None:
         """Perform the started step until its end is posted; under `suspend`, one that may be repeated stays as started."""
@@ -138,6 +141,7 @@ class Attempts:
             self.begin(state, args)
             if state.effect != "read":
                 await self.sequencer.flush()
+                await self.lease.ensure(self.parts.journal, self.parts.clock)
         except asyncio.CancelledError:
             if not self.flights.was_cancelled(state.id):
                 raise
@@ -173,7 +177,7 @@ class Attempts:
         """Join the tool's own label with those of all that went into the call."""
         tool = self.parts.tools.get(state.tool or "")
         own = tool.spec.label if tool is not None else TRUSTED
-        if state.id in self.run.calls:
+        if (state.stands_for or state.id) in self.run.calls:
             return own.join(self.run.label)
         steps = self.run.graph.steps
         sources = (steps[source].label for source in sources_of(state.spec) if source in steps) if state.spec is not None else ()

@@ -5,9 +5,12 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Literal, assert_never
 
-from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide
-from agent_sdk.core.errors import AgentSDKError, StorageError
+from agent_sdk.core.code_version import code_changes
+from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide, next_wake
+from agent_sdk.core.errors import AgentSDKError, ConfigError, LimitError, RequestError, StorageError
 from agent_sdk.core.events import (
+    ChildFinished,
+    CodeChange,
     Event,
     RunCancelled,
     RunClaimed,
@@ -22,17 +25,22 @@ from agent_sdk.core.events import (
     WaitReason,
 )
 from agent_sdk.core.graph import StepState
+from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.plan import MissingValue
-from agent_sdk.core.ports import Answer, Ask, Claim, Propose
+from agent_sdk.core.ports import Answer, Ask, Mail, Propose
 from agent_sdk.core.run import Run, RunState
 from agent_sdk.execution.attempts import Attempts
+from agent_sdk.execution.family import farewells
 from agent_sdk.execution.flights import Flights, StopKind
 from agent_sdk.execution.inbox import Inbox
+from agent_sdk.execution.lease import Lease
 from agent_sdk.execution.outcome import failed
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
 from agent_sdk.execution.proposals import answered, planned, refusals
 from agent_sdk.execution.sequencer import Sequencer
+from agent_sdk.execution.undo import Undo, must_undo
+from agent_sdk.execution.waits import ended_waits, instead
 
 BREATH_S = 0.005
 """The walk yields to the event loop at least this often."""
@@ -44,17 +52,20 @@ Outcome = Literal["ended", "waiting", "suspended"]
 class Executor:
     """Performs one claimed run until it ends, waits or is handed back."""
 
-    def __init__(self, parts: Parts, run: Run, claim: Claim) -> None:
+    def __init__(self, parts: Parts, run: Run, lease: Lease) -> None:
         self._parts = parts
         self._run = run
-        self._claim = claim
+        self._lease = lease
         self._wake = asyncio.Event()
         self._flights = Flights()
         self._breath_at = 0.0
         self._went_round = True
-        self._sequencer = Sequencer(parts.journal, run, parts.clock, claim.epoch)
-        self._inbox = Inbox(run, parts.journal, parts.tools, self._sequencer)
-        self._attempts = Attempts(run, parts, Performer(run, parts, self._flights.was_cancelled), self._sequencer, self._flights)
+        self._changes: tuple[CodeChange, ...] = ()
+        self._sequencer = Sequencer(parts.journal, run, parts.clock, lease.claim.epoch)
+        self._inbox = Inbox(run, parts, self._sequencer)
+        performer = Performer(run, parts, self._flights.was_cancelled)
+        self._attempts = Attempts(run, parts, performer, self._sequencer, self._flights, lease)
+        self._undo = Undo(run, parts, performer, self._sequencer, self._flights)
 
     async def drive(self) -> Outcome:
         """Perform the run. On the way out of any error, and of a cancelled task, the run is handed back if the journal lets it.
@@ -66,8 +77,7 @@ class Executor:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sequencer.write())
-                deadline_at = self._run.created.deadline_at if self._run.created is not None else None
-                timer = group.create_task(self._expire(deadline_at)) if deadline_at is not None else None
+                timer = group.create_task(self._expire(self._deadline_at)) if self._deadline_at is not None else None
                 try:
                     return await self._walk()
                 except BaseException:
@@ -80,6 +90,10 @@ class Executor:
         except BaseExceptionGroup as errors:
             error = _first_leaf(errors)
             raise error from error.__cause__
+
+    @property
+    def _deadline_at(self) -> int | None:
+        return self._run.created.deadline_at if self._run.created is not None else None
 
     def interrupt(self, stop: StopKind, *, force: bool = False) -> None:
         """Stop the run: `suspend` leaves it to be resumed, `expire` ends it, and so does `cancel`, which comes by way of the inbox.
@@ -95,17 +109,24 @@ class Executor:
 
     async def take_mail(self) -> None:
         """Turn every unread inbox item into its event; from a message on they wait until the question under way is answered."""
+        was_cancelled = self._run.cancel_requested
         await self._inbox.take()
-        if self._run.cancel_requested and not self._run.is_ended:
+        if self._changes:
+            self._changes = code_changes(self._run, self._parts.agent.digests())
+        if self._run.cancel_requested and not was_cancelled:
             self.interrupt("cancel")
         self._wake.set()
 
     async def _walk(self) -> Outcome:
         is_resumed = self._run.epoch > 0 or self._run.head > 1
-        self._sequencer.post(RunClaimed(self._claim.owner))
+        self._sequencer.post(RunClaimed(self._lease.claim.owner))
         if is_resumed:
+            self._changes = code_changes(self._run, self._parts.agent.digests())
             await self.take_mail()
             self._refuse_calls()
+            for step, pending in list(self._run.graph.parked.items()):
+                if pending.child is not None:
+                    await self._begin_child(step, pending.child)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._breathe()
@@ -116,6 +137,10 @@ class Executor:
         """Do the next thing; return how the walk ended, or None if it goes on."""
         if self._flights.stop in {"suspend", "expire"}:
             return await self._stop_walking()
+        if self._run.graph.parked:
+            self._end_waits()
+        if self._changes and not (self._run.cancel_requested or self._run.is_ended):
+            return await self._park(Park("code_changed", tuple(self._run.graph.parked), self._deadline_at))
         match decide(self._run, len(self._flights)):
             case Perform(starts=starts, settled=settled):
                 for event in settled:
@@ -125,14 +150,22 @@ class Executor:
                 return await self._consult()
             case Hold():
                 await self._something_ends()
-            case Park(reason=reason, steps=steps):
-                events: list[Event] = [RunWaiting(reason, steps), RunReleased("waiting")]
-                return "waiting" if await self._release(events, "waiting", reason) else None
+            case Park() as park:
+                return await self._park(park)
             case End(event=event):
                 return await self._end(event) if event is not None else "ended"
             case _ as other:
                 assert_never(other)
         return None
+
+    async def _park(self, park: Park) -> Outcome | None:
+        events: list[Event] = [RunWaiting(park.reason, park.steps, park.wake_at, self._changes), RunReleased("waiting")]
+        return "waiting" if await self._release(events, "waiting", park.reason, park.wake_at) else None
+
+    def _end_waits(self) -> None:
+        """Post what ended waits since one looked: each is folded before the next is looked for, since one may take what another wants."""
+        while (ended := next(ended_waits(self._run, self._parts.tools, self._parts.clock.now_us()), None)) is not None:
+            self._sequencer.post(*ended)
 
     async def _stop_walking(self) -> Outcome | None:
         if self._flights:
@@ -147,6 +180,8 @@ class Executor:
         begun = [pair for start in starts if (pair := self._begin(start)) is not None]
         if self._sequencer.must_flush:
             await self._sequencer.flush()
+            await self._lease.ensure(self._parts.journal, self._parts.clock)
+            await self._begin_children(starts)
         if self._flights.stop is not None:
             for state, _ in begun:
                 self._attempts.stopped_before(state)
@@ -168,8 +203,25 @@ class Executor:
         except MissingValue as error:
             self._sequencer.post(StepFailed(state.id, state.attempt, "reference_missing", message=str(error)))
             return None
+        tool = self._parts.tools.get(state.tool or "")
+        if tool is not None and (event := instead(self._run, state, tool, args, self._parts.clock)) is not None:
+            self._sequencer.post(event)
+            return None
         self._attempts.begin(state, args)
         return state, args
+
+    async def _begin_children(self, starts: Sequence[Start]) -> None:
+        """See that the child runs are there for which the steps just started stand."""
+        for start in starts:
+            pending = self._run.graph.parked.get(start.step)
+            if pending is not None and pending.child is not None:
+                await self._begin_child(start.step, pending.child)
+
+    async def _begin_child(self, step: StepId, child: RunId) -> None:
+        try:
+            await self._parts.begin_child(self._run, step, child)
+        except (RequestError, ConfigError, LimitError) as error:
+            self._sequencer.post(ChildFinished(step, child, "failed", error.code, message=error.message))
 
     async def _consult(self) -> Outcome | None:
         if self._sequencer.must_flush:
@@ -217,11 +269,23 @@ class Executor:
             self._sequencer.post(refusal)
 
     async def _end(self, event: Terminal) -> Outcome | None:
-        return "ended" if await self._release([event], _END_STATES[type(event)]) else None
+        """Close the run, once what it asks to have undone is undone."""
+        if must_undo(self._run, event):
+            await self._undo.last()
+            return None
+        state = _END_STATES[type(event)]
+        return "ended" if await self._release([event], state, mail=farewells(self._run, event, state)) else None
 
-    async def _release(self, events: Sequence[Event], state: RunState, reason: WaitReason | None = None) -> bool:
+    async def _release(
+        self,
+        events: Sequence[Event],
+        state: RunState,
+        reason: WaitReason | None = None,
+        wake_at: int | None = None,
+        mail: Sequence[Mail] = (),
+    ) -> bool:
         """Give the run up; return False, with the mail taken, where the inbox held something unread."""
-        if await self._sequencer.release(events, state=state, reason=reason):
+        if await self._sequencer.release(events, state=state, reason=reason, wake_at=wake_at, mail=mail):
             return True
         await self.take_mail()
         return False
@@ -239,7 +303,16 @@ class Executor:
             await self._sequencer.flush()
             return
         self._wake.clear()
-        await self._wake.wait()
+        wake_at = next_wake(self._run) if self._run.graph.parked else None
+        if wake_at is None:
+            await self._wake.wait()
+            return
+        delay_s = max(0.0, (wake_at - self._parts.clock.now_us()) / 1_000_000)
+        timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     async def _breathe(self) -> None:
         """Yield if the walk has held the loop for too long; where the loop went round by itself, the time counts from now."""

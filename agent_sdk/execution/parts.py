@@ -1,10 +1,19 @@
 """What a run is performed with, as `runtime` joins it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from agent_sdk.core.agent import AgentSpec
+from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.ports import Checker, Clock, Journal, Model, Planner, Random, TokenSink, Tool
+from agent_sdk.core.run import Run
+
+BeginChild = Callable[[Run, StepId, RunId], Awaitable[None]]
+"""Makes the child run that a step of a run stands for, if it is not there yet, and sees that somebody performs it."""
+
+
+async def no_children(_parent: Run, _step: StepId, _child: RunId) -> None:
+    """Leave the child run to whoever finds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +31,4 @@ class Parts:
     random: Random
     tokens: TokenSink
     deps: object = None
+    begin_child: BeginChild = no_children

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from pydantic import JsonValue
 from pydantic_core import to_json
@@ -47,15 +48,29 @@ class Performer:
         tool = self.parts.tools.get(state.tool or "")
         if tool is None:
             return failed(NotFound(f"there is no tool {state.tool!r}"))
-        limit_s = tool.spec.timeout_s if tool.spec.timeout_s is not None else self.run.limits.step_timeout_s
-        context = self._context(state, attempt, limit_s)
+        limit_s = self._limit_s(tool)
+        return await self._within(state.id, limit_s, self._called(tool, args, self._context(state, attempt, limit_s)))
+
+    async def compensate(self, state: StepState, args: Args, attempt: int, key: str) -> AttemptOutcome:
+        """Undo the step's finished call."""
+        tool = self.parts.tools.get(state.tool or "")
+        if tool is None:
+            return failed(NotFound(f"there is no tool {state.tool!r} to undo what it did"))
+        limit_s = self._limit_s(tool)
+        context = replace(self._context(state, attempt, limit_s), idempotency_key=key)
+        return await self._within(StepId(f"{state.id}~undo"), limit_s, _undone(tool, args, state.output, context))
+
+    def _limit_s(self, tool: Tool) -> float:
+        return tool.spec.timeout_s if tool.spec.timeout_s is not None else self.run.limits.step_timeout_s
+
+    async def _within(self, step: StepId, limit_s: float, work: Coroutine[Any, Any, JsonValue]) -> AttemptOutcome:
         cancelling = _cancelling()
         try:
-            return self._sized(await within(limit_s, self._called(tool, args, context)))
+            return self._sized(await within(limit_s, work))
         except (KeyboardInterrupt, GeneratorExit):  # not the tool's: a person, or the interpreter, ends what it is part of
             raise
         except BaseException as error:  # the boundary to a tool: its failure is a fact for the journal
-            if self.was_cancelled(state.id):
+            if self.was_cancelled(step):
                 return Stopped()
             if isinstance(error, asyncio.CancelledError) and _cancelling() > cancelling:
                 raise
@@ -151,6 +166,10 @@ class Performer:
                 hint="return less, or write it to a file and return its name; Limits.max_output_bytes sets the cap",
             )
         return Done(output)
+
+
+async def _undone(tool: Tool, args: Args, output: JsonValue, context: ToolContext[object]) -> None:
+    await tool.compensate(args, output, context)
 
 
 def _mendable(code: str, message: str) -> Failed:

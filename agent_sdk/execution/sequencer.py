@@ -5,10 +5,17 @@ from collections.abc import Sequence
 
 from agent_sdk.core.errors import InboxPending
 from agent_sdk.core.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    ChildFinished,
+    ChildStarted,
+    EffectCompensated,
+    EffectCompensating,
     EffectDecided,
     Event,
     Fact,
     ModelCalled,
+    QuestionAnswered,
     RunCancelled,
     RunCancelRequested,
     RunExpired,
@@ -16,17 +23,35 @@ from agent_sdk.core.events import (
     RunReleased,
     RunSucceeded,
     RunWaiting,
+    RunWoken,
+    SignalReceived,
     StepFailed,
     StepFinished,
     StepStarted,
     StepUnknown,
+    StepWaiting,
     WaitReason,
 )
-from agent_sdk.core.ports import Batch, Clock, Journal
+from agent_sdk.core.ports import Batch, Clock, Journal, Mail
 from agent_sdk.core.run import Run, RunState
 
 LAZY_DELAY_S = 0.05
 LAZY_EVENTS = 256
+_DECISIONS = (
+    StepUnknown,
+    EffectDecided,
+    EffectCompensating,
+    EffectCompensated,
+    RunCancelRequested,
+    RunWoken,
+    ApprovalRequested,
+    ApprovalDecided,
+    QuestionAnswered,
+    SignalReceived,
+    StepWaiting,
+    ChildStarted,
+    ChildFinished,
+)
 
 
 class Sequencer:
@@ -89,9 +114,18 @@ class Sequencer:
             raise self._error
 
     async def release(
-        self, events: Sequence[Event], *, state: RunState, reason: WaitReason | None = None, wake_at: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        state: RunState,
+        reason: WaitReason | None = None,
+        wake_at: int | None = None,
+        mail: Sequence[Mail] = (),
     ) -> bool:
-        """Append `events` alone, giving up the lease, and fold them; return False, with nothing written, if there is unread mail."""
+        """Append `events` alone, giving up the lease, and fold them; return False, with nothing written, if there is unread mail.
+
+        `mail` goes to other runs in the same append.
+        """
         self._is_releasing = True
         await self.flush()
         now = self._clock.now_us()
@@ -107,6 +141,7 @@ class Sequencer:
             wake_at,
             self._run.inbox_seen,
             releases=True,
+            mail=mail,
         )
         try:
             await self._journal.append(batch)
@@ -144,8 +179,19 @@ class Sequencer:
     async def _write_once(self) -> None:
         facts, self._outbox = self._outbox, []
         run = self._run
+        version = next((fact.event.agent_version for fact in facts if isinstance(fact.event, RunWoken)), None)
         await self._journal.append(
-            Batch(run.tenant, run.run_id, self._epoch, facts[0].seq - 1, facts, run.state, run.reason, None, run.inbox_seen)
+            Batch(
+                run.tenant,
+                run.run_id,
+                self._epoch,
+                facts[0].seq - 1,
+                facts,
+                run.state,
+                run.reason,
+                inbox_seen=run.inbox_seen,
+                agent_version=version,
+            )
         )
         self._durable = facts[-1].seq
         self._let_go(self._durable)
@@ -169,9 +215,7 @@ class Sequencer:
             case StepFinished() | StepFailed():
                 state = self._run.graph.steps.get(event.step)
                 return state is not None and state.effect != "read"
-            case StepUnknown() | EffectDecided() | RunCancelRequested():
-                return True
             case RunReleased() | RunWaiting() | RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
                 raise AssertionError(f"{event.type} is appended by `release`")
             case _:
-                return False
+                return isinstance(event, _DECISIONS)

@@ -4,12 +4,14 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 from agent_sdk.core.errors import ConfigError, NotFound
 from agent_sdk.core.ports import Sink
 from agent_sdk.observability import Hook
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.subagent import Subagent
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,25 @@ class App:
                 f"two agents are named {next(name for name in names if names.count(name) > 1)!r}", hint="names are unique in an App"
             )
 
+    @cached_property
+    def known(self) -> Sequence[AgentDeclaration[Any, Any]]:
+        """The agents, and behind them the subagents that they call."""
+        known: dict[str, AgentDeclaration[Any, Any]] = {agent.name: agent for agent in self.agents}
+        waiting = list(self.agents)
+        while waiting:
+            for tool in waiting.pop().tools:
+                if isinstance(tool, Subagent) and tool.agent.name not in known:
+                    known[tool.agent.name] = tool.agent
+                    waiting.append(tool.agent)
+        return tuple(known.values())
+
     def agent(self, name: str) -> AgentDeclaration[Any, Any]:
-        """Return the agent of that name.
+        """Return the agent of that name, or the subagent.
 
         Raises:
             NotFound: there is none.
         """
-        for agent in self.agents:
+        for agent in self.known:
             if agent.name == name:
                 return agent
         names = [agent.name for agent in self.agents]

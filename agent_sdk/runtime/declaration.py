@@ -92,6 +92,7 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
             self._output_schema,
             options.get("plan"),
             options.get("limits", Limits()),
+            options.get("compensate", False),
         )
 
     @cached_property

@@ -1,21 +1,34 @@
 """A run in the hands of whoever started it or looked it up: follow it, stop it, take its answer."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import RequestError, RunCancelled, RunExpired, RunFailed, RunSuspended, RunWaits
 from agent_sdk.core.events import Fact
-from agent_sdk.core.ids import PrincipalId, RunId, TenantId
+from agent_sdk.core.ids import PrincipalId, RunId
 from agent_sdk.core.model import TextDelta
-from agent_sdk.core.ports import InboxDraft, Journal, TokenDelta
+from agent_sdk.core.ports import TokenDelta
 from agent_sdk.core.run import Run
 from agent_sdk.execution import decode_all, load_facts, load_run
 from agent_sdk.observability import StreamItem, TokenChannel
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.keeper import RunKey
+from agent_sdk.runtime.mailing import Mailing
 from agent_sdk.runtime.performance import Performance
 
 OutputT = TypeVar("OutputT")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a handle finds out about its run. `minded` says that this process takes the run up again when it is due."""
+
+    mailing: Mailing
+    tokens: TokenChannel
+    live: Mapping[RunKey, Performance]
+    minded: Collection[RunKey]
 
 
 class RunHandle(Generic[OutputT]):
@@ -23,19 +36,18 @@ class RunHandle(Generic[OutputT]):
 
     def __init__(
         self,
-        journal: Journal,
-        tokens: TokenChannel,
-        tenant: TenantId,
+        desk: Desk,
         run_id: RunId,
         agent: AgentDeclaration[Any, OutputT] | None,
         performance: Performance | None,
     ) -> None:
-        self.tenant = tenant
+        self.tenant = desk.mailing.tenant
         self.run_id = run_id
-        self._journal = journal
-        self._tokens = tokens
+        self._desk = desk
+        self._journal = desk.mailing.journal
+        self._tokens = desk.tokens
         self._agent = agent
-        self._performance = performance
+        self._latest = performance
 
     def __repr__(self) -> str:
         return f"RunHandle({self.run_id!r})"
@@ -110,7 +122,7 @@ class RunHandle(Generic[OutputT]):
         Raises:
             RunEnded: it has ended.
         """
-        await self._journal.put(self.tenant, self.run_id, InboxDraft("cancel", {"note": note} if note else {}, by))
+        await self._desk.mailing.cancel(self.run_id, note=note, by=by)
 
     async def suspend(self, *, grace_s: float = 5.0) -> None:
         """Hand the run back, to be resumed later; effects under way have `grace_s` seconds to end."""
@@ -118,17 +130,45 @@ class RunHandle(Generic[OutputT]):
             await self._performance.suspend(grace_s)
 
     async def settled(self) -> Run:
-        """Return the run once this process is done with it: ended, waiting or handed back; where another performs it, once it has ended.
+        """Return the run once there is nothing to wait for: it ended, or was handed back, or waits for somebody who has not come yet.
+
+        Where neither this process nor one of its waits has to do with it, that is its end.
 
         Raises:
             StorageError: the journal failed; the run can be resumed.
         """
-        if self._performance is not None:
-            await self._performance.wait()
-            return self._performance.run
-        async for _ in self._journal.watch(self.tenant, self.run_id):
-            pass
-        return await self.state()
+        performance = self._performance
+        if performance is None and not self._is_here:
+            async for _ in self._journal.watch(self.tenant, self.run_id):
+                pass
+        while True:
+            if performance is not None:
+                await performance.wait()
+            run = performance.run if performance is not None else await self.state()
+            if not await self._goes_on(run):
+                return run
+            async for _ in self._journal.watch(self.tenant, self.run_id, after=run.head):
+                break
+            performance = self._performance if (self.tenant, self.run_id) in self._desk.live else None
+
+    @property
+    def _performance(self) -> Performance | None:
+        """What performs the run here, or did so last."""
+        self._latest = self._desk.live.get((self.tenant, self.run_id), self._latest)
+        return self._latest
+
+    @property
+    def _is_here(self) -> bool:
+        key = self.tenant, self.run_id
+        return key in self._desk.live or key in self._desk.minded
+
+    async def _goes_on(self, run: Run) -> bool:
+        """Say whether a run that is not performed at the moment will be, without anybody's doing."""
+        if run.is_ended or not self._is_here:
+            return False
+        row = await self._journal.row(self.tenant, self.run_id)
+        is_due = row.inbox_head > row.inbox_seen or row.reason in {"timer", "child"}
+        return row.owner is not None or row.state != "waiting" or is_due
 
     def _parsed(self, run: Run) -> OutputT:
         if self._agent is None:

@@ -22,6 +22,7 @@ class AgentOptions(TypedDict, total=False):
     strategy: Strategy
     plan: Plan | None
     limits: Limits
+    compensate: bool
 
 
 def check_options(options: AgentOptions) -> None:
@@ -65,6 +66,7 @@ def _check_kinds(name: str, options: AgentOptions) -> None:
             "name one such as openai:gpt-5-mini, or give an object with a method stream",
         ),
         "limits": (isinstance(given.get("limits", Limits()), Limits), "write limits=Limits(max_turns=10)"),
+        "compensate": (isinstance(given.get("compensate", False), bool), "give True or False"),
         "plan": (isinstance(given.get("plan"), Plan | None), "write Plan(steps=..., result=...), or load_plan(path)"),
     }
     for option, (holds, hint) in rules.items():

@@ -7,10 +7,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent_sdk.core.errors import Fenced
-from agent_sdk.core.ports import Claim, Journal
 from agent_sdk.core.run import Run
-from agent_sdk.execution import Executor, Outcome
+from agent_sdk.execution import Executor, Lease, Outcome
 from agent_sdk.runtime.declaration import AgentDeclaration, RunInfo
 
 _LOG = logging.getLogger("agent_sdk.runtime")
@@ -20,36 +18,38 @@ _LOG = logging.getLogger("agent_sdk.runtime")
 class Performance:
     """`build` makes the executor once the run's dependencies stand; `run` is the fold, changed by the executor alone.
 
-    `give_back` releases a claim on which nothing was performed.
+    `give_back` releases a claim on which nothing was performed. `outcome` is None until the walk ended in order.
     """
 
     run: Run
-    claim: Claim
+    lease: Lease
     agent: AgentDeclaration[Any, Any]
-    build: Callable[[Run, Claim, object], Executor]
-    give_back: Callable[[Claim], Awaitable[None]]
+    build: Callable[[Run, Lease, object], Executor]
+    give_back: Callable[[], Awaitable[None]]
     error: BaseException | None = None
+    outcome: Outcome | None = None
     _executor: Executor | None = None
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _is_suspended: bool = False
 
     async def perform(self) -> None:
         """Perform the run; what goes wrong is kept for whoever waits, and logged."""
-        outcome: Outcome | None = None
         try:
             async with self._dependencies() as deps:
-                self._executor = self.build(self.run, self.claim, deps)
+                self._executor = self.build(self.run, self.lease, deps)
                 if self._is_suspended:
                     self._executor.interrupt("suspend")
-                outcome = await self._executor.drive()
+                self.outcome = await self._executor.drive()
         except Exception as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
-            if outcome is None:
+            if self.outcome is None:
                 self.error = error
             _LOG.warning("run %s stopped: %s: %s", self.run.run_id, type(error).__name__, error, exc_info=_LOG.isEnabledFor(logging.DEBUG))
             if self._executor is None:
-                await self.give_back(self.claim)
-        finally:
-            self._over.set()
+                await self.give_back()
+
+    def end(self) -> None:
+        """Let those who wait go on: whatever may follow is arranged."""
+        self._over.set()
 
     async def wait(self) -> None:
         """Return when this process is done with the run.
@@ -60,6 +60,10 @@ class Performance:
         await self._over.wait()
         if self.error is not None:
             raise self.error
+
+    async def ended(self) -> None:
+        """Return when this process is done with the run, however that came."""
+        await self._over.wait()
 
     @property
     def is_over(self) -> bool:
@@ -74,23 +78,17 @@ class Performance:
             async with asyncio.timeout(grace_s):
                 await self._over.wait()
         except TimeoutError:
-            if self._executor is not None:
-                self._executor.interrupt("suspend", force=True)
+            self.let_go()
             await self._over.wait()
 
     async def take_mail(self) -> None:
         if self._executor is not None and not self.is_over:
             await self._executor.take_mail()
 
-    async def renew(self, journal: Journal, lease_s: float) -> None:
-        """Lengthen the lease; a run that another process took is let go of."""
-        if self.is_over:
-            return
-        try:
-            self.claim = await journal.renew(self.claim, lease_s=lease_s)
-        except Fenced:
-            if self._executor is not None:
-                self._executor.interrupt("suspend", force=True)
+    def let_go(self) -> None:
+        """Stop at once, effects under way included: another process took the run, or the time to end in order is over."""
+        if self._executor is not None and not self.is_over:
+            self._executor.interrupt("suspend", force=True)
 
     def _dependencies(self) -> AbstractAsyncContextManager[object]:
         agent, created = self.agent, self.run.created

@@ -1,0 +1,81 @@
+"""Takes up again, in this process, the runs that were begun here and wait: when their time has come, or what they waited for."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from agent_sdk.core.errors import AgentSDKError, NotFound
+from agent_sdk.core.ports import Claim, Dispatcher, Wanted
+from agent_sdk.core.run import ENDS
+from agent_sdk.runtime.keeper import RunKey
+from agent_sdk.runtime.stage import Stage
+
+_LOG = logging.getLogger("agent_sdk.runtime")
+
+AT_ONCE = 64
+WAIT_S = 60.0
+PAUSE_S = 1.0
+
+
+@dataclass(slots=True)
+class Minder:
+    """Minds runs by id, until they are taken up, here or somewhere else, or have ended. `due` hands out those that are due."""
+
+    stage: Stage
+    due: Dispatcher
+    minded: set[RunKey] = field(default_factory=set[RunKey])
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def mind(self, key: RunKey) -> None:
+        """Take the run up when it is due."""
+        self.minded.add(key)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Look after the runs until cancelled."""
+        while True:
+            self._news.clear()
+            if not self.minded:
+                await self._news.wait()
+            for claim in await self._take_or_hear():
+                try:
+                    await self.stage.take_up_claim(claim)
+                except AgentSDKError as error:
+                    _LOG.warning("run %s cannot go on here: %s", claim.run_id, error)
+                else:
+                    self.minded.discard((claim.tenant, claim.run_id))
+
+    async def _take_or_hear(self) -> list[Claim]:
+        """Return what could be claimed; nothing where there is another run to mind meanwhile."""
+        async with asyncio.TaskGroup() as looking:
+            taking = looking.create_task(self._take())
+            hearing = looking.create_task(self._news.wait())
+            await asyncio.wait({taking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            taking.cancel()
+            hearing.cancel()
+        return [] if taking.cancelled() else taking.result()
+
+    async def _take(self) -> list[Claim]:
+        holds = self.stage.holds
+        tenants, runs = (frozenset(part) for part in zip(*self.minded, strict=True))
+        wanted = Wanted(AT_ONCE, tenants=tenants, runs=runs)  # pyright: ignore[reportArgumentType]  (zip forgets which part is which)
+        try:
+            claims = await self.due.take(wanted, self.stage.owner, lease_s=holds.lease_s, wait_s=WAIT_S)
+            if not claims:
+                await self._forget_ended()
+        except AgentSDKError as error:
+            _LOG.warning("cannot see which runs are due: %s", error)
+            await holds.world.clock.sleep(PAUSE_S)
+            return []
+        return claims
+
+    async def _forget_ended(self) -> None:
+        """Mind no longer what ended elsewhere."""
+        for key in list(self.minded):
+            try:
+                row = await self.stage.holds.journal.row(*key)
+            except NotFound:
+                self.minded.discard(key)
+            else:
+                if row.state in ENDS:
+                    self.minded.discard(key)
