@@ -1,19 +1,23 @@
 """Following a journal: readers that sleep until a bell rings. Who rings, and when, is known by the journals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from agent_sdk.core.envelope import Envelope
 from agent_sdk.core.ids import RunId, TenantId
-from agent_sdk.core.ports import Journal
+from agent_sdk.core.ports import Clock, Journal
 from agent_sdk.core.run import ENDS
 
 RunKey = tuple[TenantId, RunId]
 MAIL = "mail"
 """The key of the bell that rings when an inbox may have become unread."""
+DUE = "due"
+"""The key of the bell that rings when a run may have become due."""
 
 _LAST = frozenset(f"run.{state}" for state in ENDS)
+_SHORTEST_S = 0.001
 
 
 class Bells:
@@ -38,14 +42,20 @@ class Bells:
             if not listeners:
                 del self._listeners[key]
 
+    def keys(self) -> list[Hashable]:
+        """Return what somebody listens to. This alone may be called from another thread."""
+        return list(self._listeners)
+
     def ring(self, key: Hashable) -> None:
         for bell in self._listeners.get(key, ()):
             bell.set()
 
+    def ring_each(self, keys: Iterable[Hashable]) -> None:
+        for key in keys:
+            self.ring(key)
+
     def ring_all(self) -> None:
-        for listeners in self._listeners.values():
-            for bell in listeners:
-                bell.set()
+        self.ring_each(self._listeners)
 
 
 async def follow(journal: Journal, bells: Bells, key: RunKey, after: int) -> AsyncIterator[Envelope]:
@@ -77,4 +87,31 @@ async def follow_mail(unread: Callable[[], Awaitable[Mapping[RunKey, int]]], bel
                 if told.get(key) != head:
                     yield key
             told = found
+            await bell.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one waits for a due run, and how often one looks though no bell rang."""
+
+    timeout_s: float
+    look_s: float = float("inf")
+
+
+async def await_due(next_at: Callable[[], Awaitable[int | None]], bells: Bells, clock: Clock, patience: Patience) -> None:
+    """Return once the time that `next_at` names has come; it is asked anew at every ring."""
+    with bells.listen(DUE) as bell, suppress(TimeoutError):
+        async with asyncio.timeout(patience.timeout_s):
+            while True:
+                bell.clear()
+                at = await next_at()
+                until_s = (at - clock.now_us()) / 1e6 if at is not None else float("inf")
+                if until_s <= 0:
+                    return
+                await _rung(bell, max(_SHORTEST_S, min(until_s, patience.look_s)))
+
+
+async def _rung(bell: asyncio.Event, timeout_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s if timeout_s < float("inf") else None):
             await bell.wait()

@@ -34,6 +34,19 @@ def run_busy(run_id: RunId, owner: OwnerId | None) -> RunBusy:
     return RunBusy(f"run {run_id} is held by {owner}", hint="wait until that process releases it, or end the process")
 
 
+def run_behind(run_id: RunId, other: RunId) -> RunBusy:
+    """Say which run of the session comes first."""
+    return RunBusy(f"run {run_id} stands behind run {other} of its session", hint=f"wait until run {other} has ended, or cancel it")
+
+
+def session_busy(move: SessionMove, head: RunId) -> RunBusy:
+    """Say that the session takes no further turn before the end of this one."""
+    return RunBusy(
+        f"session {move.session} is at run {head}, which has not ended",
+        hint=f"wait until run {head} has ended, or let the new run stand behind it",
+    )
+
+
 def session_moved(move: SessionMove, head: RunId | None) -> RunBusy:
     """Say that another run became the head of the session."""
     return RunBusy(

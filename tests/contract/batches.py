@@ -38,8 +38,18 @@ class Clock:
         self.us += int(seconds * 1e6)
 
 
-def created(*, agent: str = "clerk", session: SessionId | None = None, seq: int = 1) -> Fact:
-    return Fact(seq, 0, START_US, RunCreated(agent, "1", {"tools": "d1"}, goal="count to ten", session=session))
+def created(
+    *,
+    agent: str = "clerk",
+    version: str = "1",
+    session: SessionId | None = None,
+    parent: RunId | None = None,
+    queue: str = "default",
+    priority: int = 0,
+    seq: int = 1,
+) -> Fact:
+    event = RunCreated(agent, version, {"tools": "d1"}, goal="count to ten", session=session, parent=parent, queue=queue, priority=priority)
+    return Fact(seq, 0, START_US, event)
 
 
 def finished(output: JsonValue = 1) -> StepFinished:

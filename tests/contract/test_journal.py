@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import TypeVar, cast
 
 import pytest
 from pydantic import JsonValue
@@ -17,9 +16,8 @@ from agent_sdk.core.ids import ArtifactId, PrincipalId, RunId, SessionId
 from agent_sdk.core.ports import Batch, InboxDraft, InboxItem, Journal, LedgerChange, LedgerRow, RunFilter, RunRow, SessionMove
 from agent_sdk.core.run import Run, fold
 from agent_sdk.storage.chain import verify_chain
-from agent_sdk.storage.memory import MemoryJournal
-from agent_sdk.storage.sqlite.journal import SqliteJournal
-from tests.contract.batches import ALICE, BOB, OTHER_TENANT, RUN, START_US, TENANT, Clock, Hand, begin, created, envelopes, finished, take
+from tests.contract.batches import ALICE, BOB, OTHER_TENANT, RUN, START_US, TENANT, Hand, begin, created, envelopes, finished, take
+from tests.contract.stores import Store
 
 T = TypeVar("T")
 SESSION = SessionId("talk-1")
@@ -27,21 +25,9 @@ BIG: JsonValue = {"text": "x" * ARTIFACT_THRESHOLD_BYTES}
 CHAT = InboxDraft("message", {"text": "hurry"}, PrincipalId("eve"))
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Journal]:
-    opened: Journal
-    match cast("Literal['memory', 'sqlite']", request.param):
-        case "memory":
-            opened = MemoryJournal(clock)
-        case "sqlite":
-            opened = await SqliteJournal.open(tmp_path / "agent.db", clock=clock)
-    yield opened
-    await opened.close()
+def is_about(us: int, expected: int) -> bool:
+    """Say whether a store that measures time by itself says what is expected, within a second."""
+    return abs(us - expected) < 1_000_000
 
 
 async def first(count: int, items: AsyncIterator[T]) -> list[T]:
@@ -65,12 +51,20 @@ async def types(journal: Journal) -> list[str]:
 
 
 class TestCreation:
-    async def test_a_new_run_is_queued_and_nobody_s(self, journal: Journal) -> None:
+    async def test_a_new_run_is_queued_and_nobody_s(self, journal: Journal, store: Store) -> None:
         await journal.create(TENANT, RUN, [created()])
-        assert await journal.row(TENANT, RUN) == RunRow(
-            tenant=TENANT, run_id=RUN, agent="clerk", state="queued", reason=None, head=1, epoch=0, owner=None, lease_until=None,
-            inbox_head=0, inbox_seen=0, wake_at=None, session=None, created_at=START_US, updated_at=START_US,
+        row = await journal.row(TENANT, RUN)
+        assert row == RunRow(
+            tenant=TENANT, run_id=RUN, agent="clerk", agent_version="1", state="queued", reason=None, head=1, epoch=0, owner=None,
+            lease_until=None, inbox_head=0, inbox_seen=0, wake_at=None, session=None, parent=None, queue="default", priority=0, behind=None,
+            created_at=row.created_at, updated_at=row.created_at,
         )  # fmt: skip
+        assert is_about(row.created_at, store.now_us())
+
+    async def test_its_row_says_what_its_first_event_asks_for(self, journal: Journal) -> None:
+        await journal.create(TENANT, RUN, [created(parent=RunId("run-0"), queue="night", priority=7, version="3")])
+        row = await journal.row(TENANT, RUN)
+        assert (row.parent, row.queue, row.priority, row.agent_version) == ("run-0", "night", 7, "3")
 
     async def test_a_run_id_is_taken_once(self, journal: Journal) -> None:
         await journal.create(TENANT, RUN, [created()])
@@ -113,6 +107,11 @@ class TestSessions:
         await journal.create(TENANT, RUN, [created()], session=SessionMove(SESSION, None))
         await journal.create(TENANT, RunId("run-2"), [created()], session=SessionMove(SESSION, RUN))
         await journal.create(TENANT, RunId("run-3"), [created()], session=SessionMove(SESSION, RunId("run-2")))
+        assert await journal.session_head(TENANT, SESSION) == "run-3"
+
+    async def test_a_session_without_runs_has_no_head(self, journal: Journal) -> None:
+        await journal.create(OTHER_TENANT, RUN, [created()], session=SessionMove(SESSION, None))
+        assert await journal.session_head(TENANT, SESSION) is None
 
     @pytest.mark.parametrize("expected", [None, "run-7"])
     async def test_of_two_turns_at_once_one_is_refused_and_leaves_nothing(self, journal: Journal, expected: RunId | None) -> None:
@@ -132,10 +131,11 @@ class TestSessions:
 
 
 class TestLeases:
-    async def test_a_claim_raises_the_epoch(self, journal: Journal) -> None:
+    async def test_a_claim_raises_the_epoch(self, journal: Journal, store: Store) -> None:
         await journal.create(TENANT, RUN, [created()])
         claim = await journal.claim(TENANT, RUN, ALICE, lease_s=30)
-        assert (claim.epoch, claim.head, claim.lease_until) == (1, 1, START_US + 30_000_000)
+        assert (claim.epoch, claim.head) == (1, 1)
+        assert is_about(claim.lease_until, store.now_us() + 30_000_000)
         row = await journal.row(TENANT, RUN)
         assert (row.owner, row.epoch, row.lease_until) == (ALICE, 1, claim.lease_until)
 
@@ -145,29 +145,30 @@ class TestLeases:
             with pytest.raises(RunBusy, match="held by alice"):
                 await journal.claim(TENANT, RUN, owner, lease_s=30)
 
-    async def test_an_expired_lease_is_taken_over(self, journal: Journal, clock: Clock) -> None:
+    async def test_an_expired_lease_is_taken_over(self, journal: Journal, store: Store) -> None:
         await begin(journal, ALICE)
-        clock.pass_s(30)
+        await store.pass_s(30)
         assert (await journal.claim(TENANT, RUN, BOB, lease_s=30)).epoch == 2
 
-    async def test_a_renewed_lease_is_not(self, journal: Journal, clock: Clock) -> None:
+    async def test_a_renewed_lease_is_not(self, journal: Journal, store: Store) -> None:
         hand = await begin(journal, ALICE)
-        clock.pass_s(20)
+        await store.pass_s(20)
         renewed = await journal.renew(hand.claim, lease_s=30)
-        assert renewed == replace(hand.claim, head=2, lease_until=START_US + 50_000_000)
-        clock.pass_s(20)
+        assert renewed == replace(hand.claim, head=2, lease_until=renewed.lease_until)
+        assert is_about(renewed.lease_until, store.now_us() + 30_000_000)
+        await store.pass_s(20)
         with pytest.raises(RunBusy):
             await journal.claim(TENANT, RUN, BOB, lease_s=30)
 
-    async def test_an_expired_lease_that_nobody_took_is_renewed(self, journal: Journal, clock: Clock) -> None:
+    async def test_an_expired_lease_that_nobody_took_is_renewed(self, journal: Journal, store: Store) -> None:
         hand = await begin(journal)
-        clock.pass_s(60)
+        await store.pass_s(60)
         await journal.renew(hand.claim, lease_s=30)
         await hand.append(finished())
 
-    async def test_who_lost_the_run_cannot_renew(self, journal: Journal, clock: Clock) -> None:
+    async def test_who_lost_the_run_cannot_renew(self, journal: Journal, store: Store) -> None:
         hand = await begin(journal, ALICE)
-        clock.pass_s(30)
+        await store.pass_s(30)
         await take(journal, BOB)
         with pytest.raises(Fenced):
             await journal.renew(hand.claim, lease_s=30)
@@ -208,16 +209,26 @@ class TestAppends:
         assert stored[4].cause == "inbox:1"
         assert decode(stored[3]).event == finished(2)
 
-    async def test_the_row_says_what_the_batch_says(self, journal: Journal, clock: Clock) -> None:
+    async def test_the_row_says_what_the_batch_says(self, journal: Journal, store: Store) -> None:
         hand = await begin(journal)
-        clock.pass_s(1)
+        await store.pass_s(5)
         await journal.append(replace(hand.batch(finished()), state="planning"))
         row = await journal.row(TENANT, RUN)
-        assert (row.state, row.head, row.updated_at, row.created_at) == ("planning", 3, START_US + 1_000_000, START_US)
+        assert (row.state, row.head) == ("planning", 3)
+        assert is_about(row.updated_at, row.created_at + 5_000_000)
 
-    async def test_a_zombie_is_fenced_by_the_epoch(self, journal: Journal, clock: Clock) -> None:
+    async def test_the_row_s_version_of_the_agent_changes_with_a_batch_that_names_one(self, journal: Journal) -> None:
+        hand = await begin(journal)
+        versions = [(await journal.row(TENANT, RUN)).agent_version]
+        for version in ("2", None):
+            await journal.append(replace(hand.batch(finished()), agent_version=version))
+            hand.head += 1
+            versions.append((await journal.row(TENANT, RUN)).agent_version)
+        assert versions == ["1", "2", "2"]
+
+    async def test_a_zombie_is_fenced_by_the_epoch(self, journal: Journal, store: Store) -> None:
         zombie = await begin(journal, ALICE)
-        clock.pass_s(30)
+        await store.pass_s(30)
         claim = await journal.claim(TENANT, RUN, BOB, lease_s=30)
         with pytest.raises(Fenced, match="stands at epoch 2, event 2; the batch was made at epoch 1, event 2"):
             await zombie.append(finished())
@@ -293,15 +304,18 @@ class TestAppends:
 
 
 class TestInbox:
-    async def test_items_are_numbered_and_read_in_order(self, journal: Journal, clock: Clock) -> None:
+    async def test_items_are_numbered_and_read_in_order(self, journal: Journal, store: Store) -> None:
         await journal.create(TENANT, RUN, [created()])
         assert await journal.put(TENANT, RUN, CHAT) == 1
-        clock.pass_s(1)
+        await store.pass_s(5)
         assert await journal.put(TENANT, RUN, InboxDraft("cancel", None)) == 2
-        assert await journal.inbox(TENANT, RUN, after=0) == [
-            InboxItem(1, "message", {"text": "hurry"}, PrincipalId("eve"), START_US),
-            InboxItem(2, "cancel", None, None, START_US + 1_000_000),
+        items = await journal.inbox(TENANT, RUN, after=0)
+        assert items == [
+            InboxItem(1, "message", {"text": "hurry"}, PrincipalId("eve"), items[0].at),
+            InboxItem(2, "cancel", None, None, items[1].at),
         ]
+        assert is_about(items[1].at, items[0].at + 5_000_000)
+        assert is_about(items[1].at, store.now_us())
         assert [item.number for item in await journal.inbox(TENANT, RUN, after=1)] == [2]
         assert await journal.inbox(TENANT, RUN, after=2) == []
         assert (await journal.row(TENANT, RUN)).inbox_head == 2
@@ -339,10 +353,10 @@ class TestInbox:
         row = await journal.row(TENANT, RUN)
         assert (row.inbox_head, row.inbox_seen, row.owner) == (1, 1, None)
 
-    async def test_who_is_fenced_hears_that_and_not_of_the_inbox(self, journal: Journal, clock: Clock) -> None:
+    async def test_who_is_fenced_hears_that_and_not_of_the_inbox(self, journal: Journal, store: Store) -> None:
         zombie = await begin(journal, ALICE)
         await journal.put(TENANT, RUN, CHAT)
-        clock.pass_s(30)
+        await store.pass_s(30)
         await journal.claim(TENANT, RUN, BOB, lease_s=30)
         with pytest.raises(Fenced):
             await zombie.end()
@@ -462,10 +476,10 @@ class TestReading:
         run = fold(Run(TENANT, RUN), (decode(replace(envelope, body=None)) for envelope in stored))
         assert (run.state, run.head, run.answer) == ("succeeded", 3, None)
 
-    async def test_runs_are_listed_newest_first_in_pages(self, journal: Journal, clock: Clock) -> None:
+    async def test_runs_are_listed_newest_first_in_pages(self, journal: Journal, store: Store) -> None:
         for number in range(5):
             await journal.create(TENANT, RunId(f"run-{number}"), [created()])
-            clock.pass_s(number % 2)
+            await store.pass_s(number % 2)
         listed: list[RunId] = []
         before: RunId | None = None
         while page := await journal.rows(TENANT, RunFilter(before=before, limit=2)):
@@ -484,6 +498,21 @@ class TestReading:
         assert await found(RunFilter(states=frozenset({"succeeded", "queued"}))) == ["run-1", "run-2"]
         assert await found(RunFilter(agent="clerk")) == ["run-1", "run-3"]
         assert await found(RunFilter(states=frozenset({"failed"}))) == []
+
+    async def test_runs_are_listed_by_reason_session_and_parent(self, journal: Journal) -> None:
+        await journal.append((await begin(journal)).waiting())
+        await journal.create(TENANT, RunId("run-2"), [created(parent=RUN)], session=SessionMove(SESSION, None))
+        await journal.create(TENANT, RunId("run-3"), [created(parent=RUN, agent="cook")])
+        await journal.create(OTHER_TENANT, RunId("run-4"), [created(parent=RUN)], session=SessionMove(SESSION, None))
+
+        async def found(which: RunFilter) -> list[str]:
+            return sorted(row.run_id for row in await journal.rows(TENANT, which))
+
+        assert await found(RunFilter(reason="timer")) == ["run-1"]
+        assert await found(RunFilter(reason="approval")) == []
+        assert await found(RunFilter(session=SESSION)) == ["run-2"]
+        assert await found(RunFilter(parent=RUN)) == ["run-2", "run-3"]
+        assert await found(RunFilter(parent=RUN, agent="cook")) == ["run-3"]
 
     async def test_a_page_behind_no_run_is_not_found(self, journal: Journal) -> None:
         with pytest.raises(NotFound):
@@ -531,10 +560,10 @@ class TestWatching:
 
 
 class TestChain:
-    async def test_the_chain_of_what_was_written_holds(self, journal: Journal, clock: Clock) -> None:
+    async def test_the_chain_of_what_was_written_holds(self, journal: Journal, store: Store) -> None:
         hand = await begin(journal, ALICE)
         await hand.append(finished(), finished("x" * ARTIFACT_THRESHOLD_BYTES))
-        clock.pass_s(30)
+        await store.pass_s(30)
         await (await take(journal, BOB)).end()
         assert await verify_chain(journal, TENANT, RUN) is None
 

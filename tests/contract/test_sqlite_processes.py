@@ -86,7 +86,7 @@ async def test_a_killed_owner_leaves_what_was_acknowledged_and_is_taken_over_at_
     assert hand.claim.head >= bob.durable
     await hand.append(finished())
     assert await verify_chain(journal, TENANT, RUN) is None
-    await journal.check_integrity()
+    assert await journal.check_integrity() == []
 
 
 async def test_two_processes_write_one_file_side_by_side(journal: SqliteJournal) -> None:

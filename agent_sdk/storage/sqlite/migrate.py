@@ -59,6 +59,15 @@ def migrate(db: sqlite3.Connection, path: Path, *, now_us: int, known: Sequence[
             db.execute("ROLLBACK")
 
 
+def lacking(db: sqlite3.Connection, path: Path, *, known: Sequence[Migration]) -> list[Migration]:
+    """Return those of `known` that were not applied, having compared the others.
+
+    Raises:
+        JournalNewer, JournalCorrupt: as `migrate`.
+    """
+    return list(known[_applied(db, known, path) :])
+
+
 def refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
     """Refuse a database that holds tables, but not ours; nothing was written to it yet.
 

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 
 from agent_sdk.core.envelope import Envelope, artifact_id
 from agent_sdk.core.errors import JournalCorrupt
-from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, TenantId
-from agent_sdk.core.ports import InboxItem, LedgerRow, RunFilter, RunRow
+from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, SessionId, TenantId
+from agent_sdk.core.ports import InboxItem, LedgerRow, RunFilter, RunRow, Wanted
 from agent_sdk.storage import refusals
 from agent_sdk.storage.follow import RunKey
+from agent_sdk.storage.sqlite import due
+from agent_sdk.storage.sqlite.owners import Owners
 
 _ROW = """
-SELECT tenant, run_id, agent, state, reason, head, epoch, owner, lease_until, inbox_head, inbox_seen, wake_at, session,
-    created_at, updated_at
+SELECT tenant, run_id, agent, agent_version, state, reason, head, epoch, owner, lease_until, inbox_head, inbox_seen, wake_at, session,
+    parent, queue, priority, behind, created_at, updated_at
 FROM runs WHERE tenant = :tenant
 """
 _PAGE = """
 AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
-AND (:agent IS NULL OR agent = :agent)
 AND (:before IS NULL OR (created_at, run_id) < (:before_at, :before))
 ORDER BY created_at DESC, run_id DESC LIMIT :limit
 """
@@ -26,6 +27,27 @@ _EVENTS = """
 SELECT tenant, run_id, seq, epoch, type, v, at, cause, CAST(meta AS BLOB), CAST(body AS BLOB), CAST(hash AS BLOB)
 FROM events WHERE tenant = ? AND run_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
+_MISFITS = (
+    """
+SELECT 'run ' || run_id || ' of ' || tenant || ' stands at event ' || head || ', and ' || stored || ' are stored' FROM (
+    SELECT *, (SELECT count(*) FROM events WHERE events.tenant = runs.tenant AND events.run_id = runs.run_id) AS stored FROM runs
+) WHERE stored <> head LIMIT 100
+""",
+    """
+SELECT 'run ' || run_id || ' of ' || tenant || ' counts ' || inbox_head || ' inbox items, and ' || stored || ' are stored' FROM (
+    SELECT *, (SELECT count(*) FROM inbox WHERE inbox.tenant = runs.tenant AND inbox.run_id = runs.run_id) AS stored FROM runs
+) WHERE stored <> inbox_head LIMIT 100
+""",
+    """
+SELECT 'artifact ' || artifact || ' of ' || tenant || ', which run ' || run_id || ' names, is not stored' FROM artifact_refs
+WHERE NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.tenant = artifact_refs.tenant AND artifacts.artifact = artifact_refs.artifact)
+LIMIT 100
+""",
+    """
+SELECT 'the events of run ' || run_id || ' of ' || tenant || ' belong to no run' FROM (SELECT DISTINCT tenant, run_id FROM events)
+WHERE (tenant, run_id) NOT IN (SELECT tenant, run_id FROM runs) LIMIT 100
+""",
+)
 
 
 class Reads:
@@ -48,15 +70,16 @@ class Reads:
 
     def rows(self, tenant: TenantId, which: RunFilter) -> list[RunRow]:
         before_at = self.row(tenant, which.before).created_at if which.before is not None else None
-        values = {
+        asked = {"agent": which.agent, "reason": which.reason, "session": which.session, "parent": which.parent}
+        given = "".join(f"AND {column} = :{column}\n" for column, value in asked.items() if value is not None)
+        values = asked | {
             "tenant": tenant,
             "states": json.dumps(sorted(which.states)),
-            "agent": which.agent,
             "before": which.before,
             "before_at": before_at,
             "limit": which.limit,
         }
-        return [RunRow(*found) for found in self.db.execute(_ROW + _PAGE, values)]
+        return [RunRow(*found) for found in self.db.execute(_ROW + given + _PAGE, values)]
 
     def inbox(self, tenant: TenantId, run_id: RunId, after: int) -> list[InboxItem]:
         query = "SELECT number, kind, body, sent_by, sent_at FROM inbox WHERE tenant = ? AND run_id = ? AND number > ? ORDER BY number"
@@ -89,7 +112,21 @@ class Reads:
         found: tuple[int] | None = self.db.execute(query, (tenant, sink, run_id)).fetchone()
         return found[0] if found is not None else 0
 
+    def session_head(self, tenant: TenantId, session: SessionId) -> RunId | None:
+        query = "SELECT head_run FROM sessions WHERE tenant = ? AND session = ?"
+        found: tuple[RunId] | None = self.db.execute(query, (tenant, session)).fetchone()
+        return found[0] if found is not None else None
+
+    def next_due(self, wanted: Wanted, owners: Owners) -> int | None:
+        """Return when a run can be claimed as due; None where none is in sight."""
+        return due.next_at(self.db, wanted, {owner for owner in due.holders(self.db) if owners.is_dead(owner)})
+
     def problems(self) -> list[str]:
-        """Return what SQLite's own check finds wrong."""
-        found = [problem for (problem,) in self.db.execute("PRAGMA quick_check")]
-        return [] if found == ["ok"] else found
+        """Return what SQLite's own check finds wrong, and which rows do not fit one another."""
+        found: list[str] = []
+        for query in ("PRAGMA integrity_check", *_MISFITS):
+            try:
+                found += [problem for (problem,) in self.db.execute(query)]
+            except sqlite3.DatabaseError as error:
+                found.append(str(error))
+        return [problem for problem in found if problem != "ok"]

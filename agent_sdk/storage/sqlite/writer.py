@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from agent_sdk.storage.follow import Bells
 from agent_sdk.storage.sqlite.failures import closed, storage_error
+from agent_sdk.storage.sqlite.tail import Tail
 from agent_sdk.storage.sqlite.writes import Writes
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ class _Job(Generic[T]):
 class Writer:
     """Performs changes in groups: one transaction and one sync for all that wait, a savepoint for each, so that one refused fails alone.
 
-    The thread lives from `open` to `close`. Every `poll_s` it looks whether another process has committed, and if so rings all bells.
+    The thread lives from `open` to `close`. Every `poll_s` it looks whether another process has committed, and if so rings the
+    bells of whatever that has moved.
     """
 
     def __init__(self, path: Path, connect: Callable[[], Writes], bells: Bells, *, poll_s: float) -> None:
@@ -46,6 +48,7 @@ class Writer:
         self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._tail = Tail()
         self._is_closing = False
 
     async def open(self) -> None:
@@ -106,8 +109,16 @@ class Writer:
                 return
             if time.monotonic() - looked_at >= self._poll_s:
                 before, version, looked_at = version, _data_version(writes.db), time.monotonic()
-                if before != version and not self._tell(self._bells.ring_all):
+                if before != version and not self._tell(self._bells.ring_each, self._moved(writes)):
                     return
+
+    def _moved(self, writes: Writes) -> Sequence[Hashable]:
+        """Return the bells that another process's commit is to ring: all of them where it cannot be seen what it was."""
+        keys = self._bells.keys()
+        try:
+            return self._tail.moved(writes.db, keys)
+        except sqlite3.Error:
+            return keys
 
     def _take(self) -> list[_Job[Any] | None]:
         """Wait for a change, but not past the next look at the file, and take all that wait with it."""

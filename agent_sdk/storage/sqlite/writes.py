@@ -11,10 +11,13 @@ from agent_sdk.core.envelope import GENESIS, Envelope, encode
 from agent_sdk.core.errors import Fenced, InboxPending
 from agent_sdk.core.events import Fact
 from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, TenantId
-from agent_sdk.core.ports import Batch, Claim, Clock, InboxDraft, LedgerChange, LedgerRow, SessionMove
-from agent_sdk.core.run import ENDS
+from agent_sdk.core.ports import Batch, Claim, Clock, InboxDraft, LedgerChange, LedgerRow, Mail, SessionMove, Wanted
+from agent_sdk.core.run import ENDS, RunState
 from agent_sdk.storage import refusals
+from agent_sdk.storage.lanes import Turns
+from agent_sdk.storage.sqlite import due
 from agent_sdk.storage.sqlite.guard import Guard
+from agent_sdk.storage.sqlite.lease import lengthen
 from agent_sdk.storage.sqlite.owners import Owners
 
 _ENVELOPE = ("tenant", "run_id", "seq", "epoch", "type", "v", "at", "cause", "meta", "body", "hash")
@@ -25,16 +28,34 @@ _INSERT_EVENTS = [
     for rows in range(_ROWS_A_STATEMENT + 1)
 ]
 _ADVANCE = """
-UPDATE runs SET head = ?, hash = ?, state = ?, reason = ?, wake_at = ?, inbox_seen = ?, updated_at = ?
+UPDATE runs SET
+    head = ?, hash = ?, state = ?, reason = ?, wake_at = ?, inbox_seen = ?, agent_version = coalesce(?, agent_version), updated_at = ?
 WHERE tenant = ? AND run_id = ? AND epoch = ? AND head = ? AND owner IS NOT NULL
 """
 _RELEASE = """
-UPDATE runs SET head = ?, hash = ?, state = ?, reason = ?, wake_at = ?, inbox_seen = ?, updated_at = ?, owner = NULL, lease_until = NULL
+UPDATE runs SET
+    head = ?, hash = ?, state = ?, reason = ?, wake_at = ?, inbox_seen = ?, agent_version = coalesce(?, agent_version), updated_at = ?,
+    owner = NULL, lease_until = NULL
 WHERE tenant = ? AND run_id = ? AND epoch = ? AND head = ? AND owner IS NOT NULL AND inbox_head = ?
 """
 _CHANGE_LEDGER = """
 UPDATE ledger SET reserved = reserved + ?, settled = settled + ?
 WHERE tenant = ? AND scope = ? AND (? <= 0 OR cap IS NULL OR reserved + settled + ? <= cap)
+"""
+_CREATE = """
+INSERT INTO runs (
+    tenant, run_id, agent, agent_version, session, parent, queue, priority, behind, state, head, hash, created_at, updated_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)
+"""
+_LEASE = "UPDATE runs SET epoch = ?, owner = ?, lease_until = ?, updated_at = ? WHERE tenant = ? AND run_id = ?"
+_INBOX_OF = "SELECT state, inbox_head FROM runs WHERE tenant = ? AND run_id = ?"
+_SESSION_HEAD = """
+SELECT runs.run_id, runs.state FROM sessions JOIN runs ON runs.tenant = sessions.tenant AND runs.run_id = sessions.head_run
+WHERE sessions.tenant = ? AND sessions.session = ?
+"""
+_KEEP_ARTIFACT = """
+INSERT INTO artifacts (tenant, artifact, data, created_at) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET created_at = excluded.created_at WHERE created_at < excluded.created_at
 """
 
 
@@ -47,6 +68,7 @@ class Writes:
         self._clock = clock
         self._owners = owners
         self._guard = guard
+        self._turns = Turns()
         guard.hold()
 
     def begin(self) -> None:
@@ -57,49 +79,43 @@ class Writes:
         if self.db.execute("SELECT 1 FROM runs WHERE tenant = ? AND run_id = ?", (tenant, run_id)).fetchone():
             raise refusals.run_exists(run_id)
         created = refusals.created_by(run_id, facts)
-        if session is not None:
-            self._move_session(tenant, run_id, session)
+        behind = self._move_session(tenant, run_id, session) if session is not None else None
         envelopes, artifacts = _encoded(tenant, run_id, facts, GENESIS)
-        self._insert(tenant, envelopes, artifacts)
+        self._insert(tenant, run_id, envelopes, artifacts)
         name = session.session if session is not None else created.session
-        self.db.execute(
-            "INSERT INTO runs (tenant, run_id, agent, agent_version, session, state, head, hash, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
-            (tenant, run_id, created.agent, created.agent_version, name, len(facts), envelopes[-1].hash, self.now, self.now),
-        )
+        asked = created.agent, created.agent_version, name, created.parent, created.queue, created.priority
+        self.db.execute(_CREATE, (tenant, run_id, *asked, behind, len(facts), envelopes[-1].hash, self.now, self.now))
 
     def claim(self, tenant: TenantId, run_id: RunId, owner: OwnerId, lease_us: int) -> Claim:
         """Take the lease; the owner's lock is held before anybody sees its claim."""
-        query = "SELECT state, owner, lease_until, epoch, head FROM runs WHERE tenant = ? AND run_id = ?"
+        query = "SELECT state, owner, lease_until, epoch, head, behind FROM runs WHERE tenant = ? AND run_id = ?"
         found = self.db.execute(query, (tenant, run_id)).fetchone()
         if found is None:
             raise refusals.no_run(run_id)
-        state, holder, held_until, epoch, head = found
+        state, holder, held_until, epoch, head, behind = found
         if state in ENDS:
             raise refusals.run_ended(run_id, state)
+        if behind is not None:
+            raise refusals.run_behind(run_id, behind)
         if holder is not None and held_until > self.now and not self._owners.is_dead(holder):
             raise refusals.run_busy(run_id, holder)
-        if not self._owners.holds(owner):
-            self._owners.clean(self._owners_needed())
-            self._owners.hold(owner)
+        self._hold(owner)
+        return self._lease(Claim(tenant, run_id, owner, epoch + 1, head, self.now + lease_us))
+
+    def claim_due(self, wanted: Wanted, owner: OwnerId, lease_us: int) -> list[Claim]:
+        """Take the leases of runs that are due, tenants in turn."""
+        dead = {holder for holder in due.holders(self.db) if self._owners.is_dead(holder)}
+        found = list(self._turns.share(due.lines(self.db, wanted, self.now, dead), wanted.limit))
+        if found:
+            self._hold(owner)
         until = self.now + lease_us
-        self.db.execute(
-            "UPDATE runs SET epoch = epoch + 1, owner = ?, lease_until = ?, updated_at = ? WHERE tenant = ? AND run_id = ?",
-            (owner, until, self.now, tenant, run_id),
-        )
-        return Claim(tenant, run_id, owner, epoch + 1, head, until)
+        return [self._lease(Claim(run.tenant, run.run_id, owner, run.epoch + 1, run.head, until)) for run in found]
 
     def renew(self, claim: Claim, lease_us: int) -> Claim:
-        until = self.now + lease_us
-        renewed = self.db.execute(
-            "UPDATE runs SET lease_until = ? WHERE tenant = ? AND run_id = ? AND epoch = ? AND owner IS NOT NULL",
-            (until, claim.tenant, claim.run_id, claim.epoch),
-        )
-        if not renewed.rowcount:
+        renewed = lengthen(self.db, claim, self.now + lease_us)
+        if renewed is None:
             raise refusals.not_held(claim.run_id, claim.epoch)
-        query = "SELECT head FROM runs WHERE tenant = ? AND run_id = ?"
-        (head,) = self.db.execute(query, (claim.tenant, claim.run_id)).fetchone()
-        return Claim(claim.tenant, claim.run_id, claim.owner, claim.epoch, head, until)
+        return renewed
 
     def append(self, batch: Batch) -> None:
         """Move the run's tip if it still stands where the batch was made, and write what belongs to the move."""
@@ -109,7 +125,7 @@ class Writes:
         envelopes, artifacts = _encoded(batch.tenant, batch.run_id, batch.facts, found[0])
         tip = envelopes[-1].hash if envelopes else found[0]
         head = batch.head + len(envelopes)
-        values = head, tip, batch.state, batch.reason, batch.wake_at, batch.inbox_seen, self.now
+        values = head, tip, batch.state, batch.reason, batch.wake_at, batch.inbox_seen, batch.agent_version, self.now
         fence = batch.tenant, batch.run_id, batch.epoch, batch.head
         if batch.releases:
             moved = self.db.execute(_RELEASE, (*values, *fence, batch.inbox_seen))
@@ -119,30 +135,24 @@ class Writes:
             raise self._refusal(batch)
         for change in batch.ledger:
             self._change_ledger(batch.tenant, change)
-        self._insert(batch.tenant, envelopes, artifacts)
+        self._insert(batch.tenant, batch.run_id, envelopes, artifacts)
+        for mail in batch.mail:
+            self._deliver(batch.tenant, mail)
+        if batch.state in ENDS:
+            self.db.execute("UPDATE runs SET behind = NULL WHERE tenant = ? AND behind = ?", (batch.tenant, batch.run_id))
 
     def put(self, tenant: TenantId, run_id: RunId, item: InboxDraft) -> int:
-        """Add an inbox item; the run's row counts it, so that no release passes it by."""
-        query = "SELECT number FROM inbox WHERE tenant = ? AND run_id = ? AND key = ?"
-        known: tuple[int] | None = self.db.execute(query, (tenant, run_id, item.key)).fetchone()
+        known = self._number(tenant, run_id, item)
         if known is not None:
-            return known[0]
-        query = "SELECT state, inbox_head FROM runs WHERE tenant = ? AND run_id = ?"
-        found = self.db.execute(query, (tenant, run_id)).fetchone()
+            return known
+        found = self.db.execute(_INBOX_OF, (tenant, run_id)).fetchone()
         if found is None:
             raise refusals.no_run(run_id)
         state, head = found
         if state in ENDS:
             raise refusals.run_ended(run_id, state)
         number: int = head + 1
-        body = json.dumps(item.body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        self.db.execute(
-            "INSERT INTO inbox (tenant, run_id, number, kind, body, sent_by, sent_at, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (tenant, run_id, number, item.kind, body, item.by, self.now, item.key),
-        )
-        self.db.execute(
-            "UPDATE runs SET inbox_head = ?, updated_at = ? WHERE tenant = ? AND run_id = ?", (number, self.now, tenant, run_id)
-        )
+        self._keep(tenant, run_id, item, number)
         return number
 
     def set_limit(self, tenant: TenantId, scope: str, limit: int | None) -> None:
@@ -161,29 +171,64 @@ class Writes:
         with closing(self._guard), closing(self.db):
             self._guard.release()
             self._owners.close()
-            self._owners.clean(self._owners_needed())
+            self._owners.clean(due.holders(self.db))
 
-    def _insert(self, tenant: TenantId, envelopes: Sequence[Envelope], artifacts: Mapping[ArtifactId, bytes]) -> None:
+    def _insert(self, tenant: TenantId, run_id: RunId, envelopes: Sequence[Envelope], artifacts: Mapping[ArtifactId, bytes]) -> None:
         """Insert many events a statement: after each one, SQLite's caller queues for the interpreter's lock."""
         for start in range(0, len(envelopes), _ROWS_A_STATEMENT):
             rows = [_to_row(envelope) for envelope in envelopes[start : start + _ROWS_A_STATEMENT]]
             self.db.execute(_INSERT_EVENTS[len(rows)], list(chain.from_iterable(rows)))
-        self.db.executemany(
-            "INSERT OR IGNORE INTO artifacts (tenant, artifact, data, created_at) VALUES (?, ?, ?, ?)",
-            [(tenant, identity, data, self.now) for identity, data in artifacts.items()],
+        for identity, data in artifacts.items():
+            self.db.execute(_KEEP_ARTIFACT, (tenant, identity, data, self.now))
+            self.db.execute("INSERT OR IGNORE INTO artifact_refs (tenant, run_id, artifact) VALUES (?, ?, ?)", (tenant, run_id, identity))
+
+    def _hold(self, owner: OwnerId) -> None:
+        """Lock the owner's file, before anybody sees its claim."""
+        if not self._owners.holds(owner):
+            self._owners.clean(due.holders(self.db))
+            self._owners.hold(owner)
+
+    def _lease(self, claim: Claim) -> Claim:
+        self.db.execute(_LEASE, (claim.epoch, claim.owner, claim.lease_until, self.now, claim.tenant, claim.run_id))
+        return claim
+
+    def _deliver(self, tenant: TenantId, mail: Mail) -> None:
+        """Put the item into the run's inbox, unless it lies there already, or the run is gone or has ended."""
+        found = self.db.execute(_INBOX_OF, (tenant, mail.run_id)).fetchone()
+        if found is not None and found[0] not in ENDS and self._number(tenant, mail.run_id, mail.item) is None:
+            self._keep(tenant, mail.run_id, mail.item, found[1] + 1)
+
+    def _number(self, tenant: TenantId, run_id: RunId, item: InboxDraft) -> int | None:
+        """Return the number of the item that was put under the same key."""
+        query = "SELECT number FROM inbox WHERE tenant = ? AND run_id = ? AND key = ?"
+        known: tuple[int] | None = self.db.execute(query, (tenant, run_id, item.key)).fetchone()
+        return known[0] if known is not None else None
+
+    def _keep(self, tenant: TenantId, run_id: RunId, item: InboxDraft, number: int) -> None:
+        """Add an inbox item; the run's row counts it, so that no release passes it by."""
+        body = json.dumps(item.body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        self.db.execute(
+            "INSERT INTO inbox (tenant, run_id, number, kind, body, sent_by, sent_at, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (tenant, run_id, number, item.kind, body, item.by, self.now, item.key),
+        )
+        self.db.execute(
+            "UPDATE runs SET inbox_head = ?, updated_at = ? WHERE tenant = ? AND run_id = ?", (number, self.now, tenant, run_id)
         )
 
-    def _move_session(self, tenant: TenantId, run_id: RunId, move: SessionMove) -> None:
-        found: tuple[RunId] | None = self.db.execute(
-            "SELECT head_run FROM sessions WHERE tenant = ? AND session = ?", (tenant, move.session)
-        ).fetchone()
-        head = found[0] if found is not None else None
+    def _move_session(self, tenant: TenantId, run_id: RunId, move: SessionMove) -> RunId | None:
+        """Make the run its session's head, and return the one that it stands behind."""
+        found: tuple[RunId, RunState] | None = self.db.execute(_SESSION_HEAD, (tenant, move.session)).fetchone()
+        head, state = found if found is not None else (None, None)
         if head != move.expected:
             raise refusals.session_moved(move, head)
+        behind = head if state not in ENDS else None
+        if behind is not None and not move.queues:
+            raise refusals.session_busy(move, behind)
         self.db.execute(
             "INSERT INTO sessions (tenant, session, head_run) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET head_run = excluded.head_run",
             (tenant, move.session, run_id),
         )
+        return behind
 
     def _change_ledger(self, tenant: TenantId, change: LedgerChange) -> None:
         self.db.execute("INSERT OR IGNORE INTO ledger (tenant, scope) VALUES (?, ?)", (tenant, change.scope))
@@ -199,10 +244,6 @@ class Writes:
         if (epoch, head) == (batch.epoch, batch.head) and owner is not None:
             return refusals.inbox_pending(batch, inbox_head)
         return refusals.fenced(batch, epoch, head, owner)
-
-    def _owners_needed(self) -> set[OwnerId]:
-        """Return the owners of leases: as long as one stands, the owner's lock file tells whether it still counts."""
-        return {owner for (owner,) in self.db.execute("SELECT DISTINCT owner FROM runs WHERE owner IS NOT NULL")}
 
 
 def _encoded(tenant: TenantId, run_id: RunId, facts: Iterable[Fact], previous: bytes) -> tuple[list[Envelope], dict[ArtifactId, bytes]]:
