@@ -72,13 +72,15 @@ class Wait:
     """What a step waits for.
 
     `text` is the question, or the child's goal; `name` the signal's, or the child's agent. A timer comes after `after_s` seconds; for the
-    others that is when the wait fails as `wait_expired`, None meaning never.
+    others that is when the wait fails as `wait_expired`, None meaning never. `at_us` is a timer's time in place of `after_s`, in
+    microseconds since 1970; one that has passed comes at once.
     """
 
     kind: WaitKind
     text: str | None = None
     name: str | None = None
     after_s: float | None = None
+    at_us: int | None = None
 
 
 def ignore_progress(_note: str, _fraction: float | None) -> None:

@@ -1,20 +1,25 @@
 """What a decorated function declares: made once, read at first use, and shared by all that is bound of it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType
-from typing import Literal, cast
+from typing import Literal
 
+from pydantic import JsonValue
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
 from agent_sdk.core.errors import ToolDeclarationError
 from agent_sdk.core.labels import Label
 from agent_sdk.core.tools import Effect, ToolSpec
+from agent_sdk.tools.approval import Approval, read_approval
 from agent_sdk.tools.arguments import Arguments
+from agent_sdk.tools.companion import Companion, read_companion
+from agent_sdk.tools.compensation import Compensation, read_compensable, read_compensation
+from agent_sdk.tools.isolation import Isolation, Limits, check_deps, home_of
 from agent_sdk.tools.results import Results
-from agent_sdk.tools.signature import Hints, Signature, class_of, declaration_error, read_signature
+from agent_sdk.tools.signature import Hints, Signature, declaration_error, read_signature
 
 Binding = Literal["instance", "class", "nothing"]
 """What a tool in a class body is bound to when it is accessed."""
@@ -32,26 +37,32 @@ class Options:
     name: str | None = None
     description: str | None = None
     check: Callable[..., object] | None = None
+    approval: Approval = False
+    approval_s: float | None = None
+    compensate: Callable[..., object] | None = None
+    isolation: Isolation = "none"
+    memory_mb: int | None = None
+    cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What is made of a signature; `context` names the parameter that takes the `ToolContext`."""
+    """What is made of a signature; `context` names the parameter that takes the `ToolContext`, `defaults` are of what need not be given."""
 
     spec: ToolSpec
     arguments: Arguments
     results: Results
     context: str | None
+    defaults: Mapping[str, object]
+    compensation: Compensation | None
 
+    def values(self, args: Mapping[str, JsonValue]) -> dict[str, object]:
+        """Return every argument of a call, those with it that were not given.
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The function that asks whether a key was done; `is_method` where it stands in the same class body as its tool."""
-
-    function: Callable[..., object]
-    is_method: bool
-    is_async: bool
-    takes_context: bool
+        Raises:
+            ArgumentsInvalid: the arguments do not hold.
+        """
+        return {**self.defaults, **self.arguments.parse(args)}
 
 
 class Declaration:
@@ -67,7 +78,12 @@ class Declaration:
         self.name = options.name or plain.__name__
         self.is_async = inspect.iscoroutinefunction(function) or (plain is not function and inspect.iscoroutinefunction(plain))
         self.check = None if options.check is None else _check(plain, options.check)
-        self.needs_thread = not options.inline and not (self.is_async and (self.check is None or self.check.is_async))
+        self.approval = read_approval(plain, self.name, options.approval)
+        self.undoer = None if options.compensate is None else read_compensable(plain, options.compensate)
+        self.home = home_of(plain) if options.isolation == "process" else None
+        self.limits = Limits(options.memory_mb, options.cpu_s)
+        here = [each.is_async for each in (self.check, self.undoer) if each is not None]
+        self.needs_thread = not options.inline and not all([self.is_async or self.home is not None, *here])
         self._hints = hints
 
     @cached_property
@@ -80,6 +96,8 @@ class Declaration:
 
     def _form(self, *, is_method: bool) -> Form:
         signature = read_signature(self.plain, self._hints, is_method=is_method)
+        if self.home is not None:
+            check_deps(self.plain, signature)
         arguments, results = self._arguments(signature), self._results(signature)
         options = self.options
         spec = ToolSpec(
@@ -91,8 +109,16 @@ class Declaration:
             timeout_s=options.timeout_s,
             retries=options.retries,
             output_label=options.output_label,
+            approval_s=options.approval_s,
+            undoes=options.compensate is not None,
         )
-        return Form(spec, arguments, results, signature.context)
+        defaults = {each.name: each.default for each in signature.parameters if not each.is_required}
+        return Form(spec, arguments, results, signature.context, defaults, self._compensation(signature))
+
+    def _compensation(self, signature: Signature) -> Compensation | None:
+        if self.undoer is None:
+            return None
+        return read_compensation(self.plain, self.name, self.undoer, frozenset(each.name for each in signature.parameters))
 
     def _arguments(self, signature: Signature) -> Arguments:
         try:
@@ -123,19 +149,13 @@ def _culprit(tool: str, signature: Signature) -> str:
     return "its parameters"
 
 
-def _check(tool: FunctionType, given: Callable[..., object]) -> Check:
+def _check(tool: FunctionType, given: Callable[..., object]) -> Companion:
     """Look at the function that asks for a key.
 
     Raises:
         ToolDeclarationError: it takes neither `(key)` nor `(key, context)`.
     """
-    is_static = isinstance(given, staticmethod)
-    function = cast("Callable[..., object]", given.__func__ if isinstance(given, staticmethod) else given)
-    is_method = not is_static and isinstance(function, FunctionType) and bool(class_of(tool)) and class_of(function) == class_of(tool)
-    try:
-        count = len(inspect.signature(function).parameters) - is_method
-    except (TypeError, ValueError):
-        count = 0
-    if count not in (1, 2):
+    companion = read_companion(tool, given)
+    if companion is None or len(companion.names) not in (1, 2):
         raise declaration_error(tool, "its check takes neither (key) nor (key, context)", "write check(key: str) -> result or None")
-    return Check(function, is_method, inspect.iscoroutinefunction(function), count == 2)
+    return companion

@@ -1,24 +1,24 @@
 """`@tool`: makes a function a tool, and finds at once what the function's code alone shows to be wrong."""
 
 import inspect
-import re
 from collections.abc import Callable
 from functools import partial
 from types import FrameType, FunctionType, MethodType
-from typing import Any, ParamSpec, TypeVar, cast, get_args, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from agent_sdk.core.errors import ToolDeclarationError
 from agent_sdk.core.labels import Label
 from agent_sdk.core.tools import Effect
+from agent_sdk.tools.approval import Approval
 from agent_sdk.tools.declaration import Binding, Declaration, Options
 from agent_sdk.tools.function import FunctionTool
-from agent_sdk.tools.signature import check_shape, class_of, declaration_error, early_hints
+from agent_sdk.tools.isolation import Isolation, Limits, check_isolation
+from agent_sdk.tools.options import check_options
+from agent_sdk.tools.signature import check_shape, class_of, early_hints
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_EFFECTS = get_args(Effect)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _PLAINEST = Options()
 
 
@@ -35,6 +35,12 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     check: Callable[..., object] | None = None,
+    approval: Approval = False,
+    approval_s: float | None = None,
+    compensate: Callable[..., object] | None = None,
+    isolation: Isolation = "none",
+    memory_mb: int | None = None,
+    cpu_s: float | None = None,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(  # noqa: PLR0913  (each is a keyword that users write; `Options` groups them behind)
     function: Callable[..., Any] | None = None,
@@ -48,6 +54,12 @@ def tool(  # noqa: PLR0913  (each is a keyword that users write; `Options` group
     name: str | None = None,
     description: str | None = None,
     check: Callable[..., object] | None = None,
+    approval: Approval = False,
+    approval_s: float | None = None,
+    compensate: Callable[..., object] | None = None,
+    isolation: Isolation = "none",
+    memory_mb: int | None = None,
+    cpu_s: float | None = None,
 ) -> FunctionTool[..., Any] | Callable[[Callable[..., Any]], FunctionTool[..., Any]]:
     """Make a function or method a tool; the schema comes from its signature and docstring.
 
@@ -57,12 +69,39 @@ def tool(  # noqa: PLR0913  (each is a keyword that users write; `Options` group
     loop where it is `inline`, because it never blocks. A parameter of type `ToolContext` is filled in by the run, and is not in the schema.
     A check is `check(key)` or `check(key, context)`, sync or async; it returns the result, or None where nothing was done.
 
+    `approval` says that a person must allow a call first: True, a reason, or a function that gets the validated arguments it asks for by
+    name and returns whether or why; a rule that fails counts as a reason. `approval_s` is after how long a request counts as denied.
+
+    `compensate` undoes a finished call: `compensate(output)`, or with parameters named like the tool's own, `output` and a
+    `ToolContext`; sync or async. It may be called again for the same call, so make it idempotent by `ToolContext.idempotency_key`.
+
+    `isolation="process"` calls a module-level function in a process of its own, which a time limit or a cancel kills, with whatever it
+    started. `memory_mb` bounds its address space (that of Python and all imports within), `cpu_s` its processor time in the call, to
+    the next whole second. Each call starts a new process, which takes a few hundred milliseconds. As with `multiprocessing`, a script
+    that starts runs does so under `if __name__ == "__main__":`, for its file is imported again there. The process gets no `deps`
+    (`ToolContext[None]`), and what it says to `log` and `report` goes nowhere. Needs the extra `process`.
+
     Raises:
         ToolDeclarationError: the function or the options cannot be a tool's. What only resolved annotations show is raised at first use.
     """
     if function is not None:
         return _declare(function, _PLAINEST, _caller())
-    options = Options(effect, timeout_s, retries, output_label, inline, name, description, check)
+    options = Options(
+        effect=effect,
+        timeout_s=timeout_s,
+        retries=retries,
+        output_label=output_label,
+        inline=inline,
+        name=name,
+        description=description,
+        check=check,
+        approval=approval,
+        approval_s=approval_s,
+        compensate=compensate,
+        isolation=isolation,
+        memory_mb=memory_mb,
+        cpu_s=cpu_s,
+    )
     return partial(_declare_with, options)
 
 
@@ -82,7 +121,10 @@ def _declare(given: Callable[..., Any], options: Options, frame: FrameType | Non
     if not isinstance(plain, FunctionType):
         raise ToolDeclarationError(f"{given!r} is no function that was written in Python", hint="write a small function around it")
     check_shape(plain, is_method=receiver is not None or (binding != "nothing" and class_of(plain) != ""))
-    _check_options(plain, options)
+    check_options(plain, options)
+    check_isolation(
+        plain, options.isolation, Limits(options.memory_mb, options.cpu_s), is_inline=options.inline, is_bound=receiver is not None
+    )
     declaration = Declaration(function, plain, options, early_hints(plain, frame), binding)
     return FunctionTool(declaration, function if receiver is None else given, receiver)
 
@@ -98,27 +140,3 @@ def _opened(given: object) -> tuple[Callable[..., Any], Binding, object]:
             return given.__func__, "instance", given.__self__
         case _:
             return cast("Callable[..., Any]", given), "instance", None
-
-
-def _check_options(function: FunctionType, options: Options) -> None:
-    name = options.name if options.name is not None else function.__name__
-    if not _NAME.fullmatch(name):
-        raise declaration_error(
-            function, f"{name!r} is no name that models can call", 'give it one of letters, digits and "_", as in @tool(name="search")'
-        )
-    if options.effect not in _EFFECTS:
-        raise declaration_error(function, f"there is no effect {options.effect!r}", f"choose one of {', '.join(_EFFECTS)}")
-    if options.timeout_s is not None and not options.timeout_s > 0:
-        raise declaration_error(function, f"timeout_s is {options.timeout_s}", "give seconds above 0, or None for the agent's limit")
-    if options.retries < 0 or (options.retries and options.effect == "once"):
-        hint = (
-            'declare effect="read", "idempotent" or "verify" if it may be repeated'
-            if options.retries > 0
-            else "retries counts further attempts: 0 or more"
-        )
-        raise declaration_error(function, f"retries is {options.retries}, and its effect is {options.effect!r}", hint)
-    if (options.effect == "verify") != (options.check is not None):
-        problem = "has no check" if options.check is None else f"has a check, and its effect is {options.effect!r}"
-        raise declaration_error(function, f"it {problem}", 'effect="verify" and check=... go together')
-    if options.inline and inspect.iscoroutinefunction(function):
-        raise declaration_error(function, "an async function is on the event loop already", "take inline=True away")

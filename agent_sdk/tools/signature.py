@@ -35,10 +35,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What `read_signature` found; `context` is the name of the parameter that takes the `ToolContext`."""
+    """What `read_signature` found; `context` names the parameter that takes the `ToolContext`, and `deps` is the type it asks for."""
 
     parameters: tuple[Parameter, ...]
     context: str | None
+    deps: object
     returns: object
     summary: str
 
@@ -107,17 +108,18 @@ def read_signature(function: FunctionType, hints: Hints | None, *, is_method: bo
     resolved = hints if hints is not None else _resolve(function)
     docstring = parse_docstring(function.__doc__)
     context: str | None = None
+    deps: object = NOTHING
     parameters: list[Parameter] = []
     for given in list(inspect.signature(function, follow_wrapped=False).parameters.values())[is_method:]:
         if given.name not in resolved:
             raise declaration_error(function, f"parameter '{given.name}': it has no annotation", _annotation_hint(given.name, 0))
-        if not _is_context(resolved[given.name]):
+        if not is_context(resolved[given.name]):
             parameters.append(_parameter(function, given, resolved[given.name], docstring))
         elif context is None:
-            context = given.name
+            context, deps = given.name, _deps(resolved[given.name])
         else:
             raise declaration_error(function, f"parameter '{given.name}': '{context}' takes the ToolContext already", "one is enough")
-    return Signature(tuple(parameters), context, resolved.get("return", NOTHING), docstring.summary)
+    return Signature(tuple(parameters), context, deps, resolved.get("return", NOTHING), docstring.summary)
 
 
 def _resolve(function: FunctionType) -> Hints:
@@ -151,12 +153,19 @@ def _parameter(function: FunctionType, given: inspect.Parameter, hint: object, d
     return Parameter(given.name, hint, given.default, documented or docstring.parameters.get(given.name))
 
 
-def _is_context(hint: object) -> bool:
+def is_context(hint: object) -> bool:
     """Say whether the annotation is `ToolContext`, `ToolContext[...]` or either of them or None."""
     if hint is ToolContext or get_origin(hint) is ToolContext:
         return True
     members = [member for member in get_args(hint) if member is not NoneType]
-    return len(members) == 1 and NoneType in get_args(hint) and _is_context(members[0])
+    return len(members) == 1 and NoneType in get_args(hint) and is_context(members[0])
+
+
+def _deps(hint: object) -> object:
+    """Return what stands in `ToolContext[...]`."""
+    if get_origin(hint) is ToolContext:
+        return get_args(hint)[0]
+    return next((_deps(member) for member in get_args(hint) if is_context(member)), NOTHING)
 
 
 def _annotation_hint(name: str, position: int) -> str:
