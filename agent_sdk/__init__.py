@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from agent_sdk.runtime.declaration import RunInfo
     from agent_sdk.runtime.handle import RunHandle
     from agent_sdk.runtime.plan_file import load_plan
-    from agent_sdk.runtime.runtime import Runtime, StartOptions
-    from agent_sdk.tools import tool
+    from agent_sdk.runtime.creation import StartOptions
+    from agent_sdk.runtime.runtime import Runtime
+    from agent_sdk.runtime.subagent import subagent
+    from agent_sdk.runtime.worker import Worker, WorkerOptions
+    from agent_sdk.tools import ask_person, tool, wait_for, wait_for_signal, wait_until
     from agent_sdk.tools.files import Files
 
 __all__ = [
@@ -70,8 +73,15 @@ __all__ = [
     "ToolError",
     "ToolStep",
     "When",
+    "Worker",
+    "WorkerOptions",
+    "ask_person",
     "load_plan",
+    "subagent",
     "tool",
+    "wait_for",
+    "wait_for_signal",
+    "wait_until",
 ]
 
 _PLACES = {
@@ -100,15 +110,22 @@ _PLACES = {
     "RunSuspended": "agent_sdk.core.errors",
     "RunWaits": "agent_sdk.core.errors",
     "Runtime": "agent_sdk.runtime.runtime",
-    "StartOptions": "agent_sdk.runtime.runtime",
+    "StartOptions": "agent_sdk.runtime.creation",
     "StepId": "agent_sdk.core.ids",
     "TRUSTED": "agent_sdk.core.labels",
     "ToolContext": "agent_sdk.core.tools",
     "ToolError": "agent_sdk.core.errors",
     "ToolStep": "agent_sdk.core.plan",
     "When": "agent_sdk.core.plan",
+    "Worker": "agent_sdk.runtime.worker",
+    "WorkerOptions": "agent_sdk.runtime.worker",
+    "ask_person": "agent_sdk.tools",
     "load_plan": "agent_sdk.runtime.plan_file",
+    "subagent": "agent_sdk.runtime.subagent",
     "tool": "agent_sdk.tools",
+    "wait_for": "agent_sdk.tools",
+    "wait_for_signal": "agent_sdk.tools",
+    "wait_until": "agent_sdk.tools",
 }
 
 

@@ -144,7 +144,7 @@ class RunHandle(Generic[OutputT]):
         while True:
             if performance is not None:
                 await performance.wait()
-            run = performance.run if performance is not None else await self.state()
+            run = performance.run if performance is not None and performance.run.is_ended else await self.state()
             if not await self._goes_on(run):
                 return run
             async for _ in self._journal.watch(self.tenant, self.run_id, after=run.head):

@@ -15,6 +15,7 @@ _LOG = logging.getLogger("agent_sdk.runtime")
 
 RunKey = tuple[TenantId, RunId]
 RETRY_S = 1.0
+JOIN_S = 0.5
 
 
 @dataclass(slots=True)
@@ -43,11 +44,11 @@ class LeaseKeeper:
         """Renew the run's lease no longer."""
         self._leases.pop(key, None)
 
-    async def close(self) -> None:
-        """End the thread."""
+    def close(self) -> None:
+        """End the thread; one that waits for its store is left to end by itself."""
         self._end.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            self._thread.join(JOIN_S)
 
     def _keep(self, line: LeaseLine, loop: asyncio.AbstractEventLoop) -> None:
         pause_s = self.lease_s / 3

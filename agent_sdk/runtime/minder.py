@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent_sdk.core.errors import AgentSDKError, NotFound
 from agent_sdk.core.ports import Claim, Dispatcher, Wanted
 from agent_sdk.core.run import ENDS
+from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.keeper import RunKey
 from agent_sdk.runtime.stage import Stage
 
@@ -23,12 +25,12 @@ class Minder:
 
     stage: Stage
     due: Dispatcher
-    minded: set[RunKey] = field(default_factory=set[RunKey])
+    minded: dict[RunKey, AgentDeclaration[Any, Any]] = field(default_factory=dict[RunKey, AgentDeclaration[Any, Any]])
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def mind(self, key: RunKey) -> None:
-        """Take the run up when it is due."""
-        self.minded.add(key)
+    def mind(self, key: RunKey, agent: AgentDeclaration[Any, Any]) -> None:
+        """Take the run up, as one of `agent`'s, when it is due."""
+        self.minded[key] = agent
         self._news.set()
 
     async def run(self) -> None:
@@ -38,12 +40,13 @@ class Minder:
             if not self.minded:
                 await self._news.wait()
             for claim in await self._take_or_hear():
+                key = claim.tenant, claim.run_id
                 try:
-                    await self.stage.take_up_claim(claim)
+                    await self.stage.take_up_claim(claim, self.minded.get(key))
                 except AgentSDKError as error:
                     _LOG.warning("run %s cannot go on here: %s", claim.run_id, error)
                 else:
-                    self.minded.discard((claim.tenant, claim.run_id))
+                    self.minded.pop(key, None)
 
     async def _take_or_hear(self) -> list[Claim]:
         """Return what could be claimed; nothing where there is another run to mind meanwhile."""
@@ -75,7 +78,7 @@ class Minder:
             try:
                 row = await self.stage.holds.journal.row(*key)
             except NotFound:
-                self.minded.discard(key)
+                self.minded.pop(key, None)
             else:
                 if row.state in ENDS:
-                    self.minded.discard(key)
+                    self.minded.pop(key, None)

@@ -100,7 +100,7 @@ class Runtime(Mailing):
             follower = await stack.enter_async_context(Follower.open(journal, sinks, clock=world.clock))
             async with asyncio.TaskGroup() as tasks:
                 stage = Stage(Holds(app, journal, dispatcher, world, models, follower, tasks, pool, lease_s))
-                stack.push_async_callback(stage.keeper.close)
+                stack.callback(stage.keeper.close)
                 runtime = cls(stage, TenantId(tenant))
                 upkeep = [tasks.create_task(stage.deliver_mail()), tasks.create_task(runtime._minder.run())]
                 if sinks:
@@ -131,7 +131,7 @@ class Runtime(Mailing):
         try:
             lease = await self.stage.claim(key)
         except RunBusy:  # it stands behind another run, or a worker was quicker
-            self._minder.mind(key)
+            self._minder.mind(key, drafted.agent)
             return RunHandle(self._desk, run.run_id, drafted.agent, None)
         if drafted.move is not None:
             return RunHandle(self._desk, run.run_id, drafted.agent, await self.stage.take_up(lease, drafted.agent))
@@ -207,7 +207,7 @@ class Runtime(Mailing):
     def _over(self, performance: Performance) -> None:
         """Mind a run that waits, unless a worker's loop does that for all."""
         if performance.outcome == "waiting" and not self._is_closing:
-            self._minder.mind((performance.run.tenant, performance.run.run_id))
+            self._minder.mind((performance.run.tenant, performance.run.run_id), performance.agent)
 
     async def _catch_up(self) -> None:
         """Give the sinks what a process that died left behind of the newest runs that have ended."""

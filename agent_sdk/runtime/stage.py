@@ -73,7 +73,7 @@ class Stage:
         self.tokens = TokenChannel()
         self.live: dict[RunKey, Performance] = {}
         self.on_over: Callable[[Performance], None] = _ignore
-        self.on_child: Callable[[RunKey], None] = _ignore
+        self.on_child: Callable[[RunKey, AgentDeclaration[Any, Any]], None] = _ignore
         self.keeper = LeaseKeeper(holds.journal, holds.world.clock, holds.lease_s, self._lost)
         self._agents: WeakKeyDictionary[AgentDeclaration[Any, Any], AgentDeclaration[Any, Any]] = WeakKeyDictionary()
 
@@ -108,9 +108,9 @@ class Stage:
             raise
         return self.perform(run, lease, found, build)
 
-    async def take_up_claim(self, claim: Claim) -> Performance:
+    async def take_up_claim(self, claim: Claim, agent: AgentDeclaration[Any, Any] | None = None) -> Performance:
         """Take up a run that a dispatcher handed over just now, as `take_up` does."""
-        return await self.take_up(self.lease(claim, self.holds.world.clock.monotonic()))
+        return await self.take_up(self.lease(claim, self.holds.world.clock.monotonic()), agent)
 
     def perform(self, run: Run, lease: Lease, agent: AgentDeclaration[Any, Any], build: Builder) -> Performance:
         """Begin to perform a loaded run."""
@@ -228,11 +228,11 @@ class Stage:
         event = created_child(found, goal, parent, world.clock.now_us())
         with contextlib.suppress(RunExists):
             await self.holds.journal.create(parent.tenant, child, [Fact(1, 0, world.clock.now_us(), event)])
-        self.on_child((parent.tenant, child))
+        self.on_child((parent.tenant, child), tool.agent)
         await self.holds.dispatcher.offer(Ticket(parent.tenant, child, event.agent, event.agent_version, event.queue, event.priority))
 
 
-def _ignore(_what: object) -> None:
+def _ignore(*_what: object) -> None:
     pass
 
 

@@ -129,5 +129,5 @@ class Worker:
             await stage.shut_down(self.options.grace_s * 0.2)
 
 
-def _leave_to_dispatcher(_child: RunKey) -> None:
+def _leave_to_dispatcher(*_child: object) -> None:
     pass

@@ -36,8 +36,15 @@ PUBLIC_NAMES = frozenset(
         "ToolError",
         "ToolStep",
         "When",
+        "Worker",
+        "WorkerOptions",
+        "ask_person",
         "load_plan",
+        "subagent",
         "tool",
+        "wait_for",
+        "wait_for_signal",
+        "wait_until",
     }
 )
 

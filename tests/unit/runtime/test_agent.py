@@ -144,7 +144,7 @@ def plain(query: str) -> str:
     ("options", "message", "hint"),
     [
         ({"tool": [add]}, "there is no option 'tool'", "did you mean 'tools'?"),
-        ({"zzz": 1}, "there is no option 'zzz'", "there are deps"),
+        ({"zzz": 1}, "there is no option 'zzz'", "there are compensate"),
         ({"strategy": "plann"}, "strategy cannot be 'plann'", "choose one of loop, plan, fixed"),
         ({"model": 5}, "model cannot be 5", "openai:gpt-5-mini"),
         ({"limits": {"max_turns": 3}}, "limits cannot be {'max_turns': 3}", "limits=Limits"),

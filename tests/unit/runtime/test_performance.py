@@ -29,20 +29,6 @@ def resting(seconds: float) -> Agent[None, str]:
     return Agent(name="rester", model=ScriptedModel([Call("rest", {"seconds": seconds}), "done"]), tools=[rest])
 
 
-def test_a_lease_is_renewed_for_as_long_as_the_run_is_performed() -> None:
-    async def scene() -> None:
-        agent = resting(10 * LEASE_S)
-        async with Runtime.open(app=App([agent]), world=world()) as runtime:
-            run = await runtime.start(agent, "rest")
-            await asyncio.sleep(5 * LEASE_S)
-            row = await runtime.journal.row(runtime.tenant, run.run_id)
-            assert row.lease_until is not None
-            assert row.lease_until > VirtualClock().now_us()
-            assert await run.result() == "done"
-
-    run_virtual(scene())
-
-
 def test_a_run_that_another_process_took_is_let_go_of() -> None:
     async def scene() -> None:
         agent = resting(100 * LEASE_S)
@@ -74,7 +60,9 @@ def test_a_run_whose_dependencies_cannot_be_made_is_handed_back() -> None:
             run = await runtime.start(agent, "go")
             with pytest.raises(ConnectionError):
                 await run.result()
-            assert [row.run_id for row in await runtime.runs(RunFilter(states=frozenset({"queued"})))] == [run.run_id]
+            assert [(row.run_id, row.reason) for row in await runtime.runs(RunFilter(states=frozenset({"waiting"})))] == [
+                (run.run_id, "timer")
+            ]
             is_broken = False
             assert await (await runtime.resume(run.run_id)).result() == "done"
 
