@@ -71,6 +71,8 @@ class Child:
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self.kill()
         self._reader.join(timeout=5)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._errors.close()
 
     def _listen(self) -> None:
