@@ -31,14 +31,15 @@ DBOS_EAGER = System("Pydantic AI, DBOS eager", "benchmarks.peers.on_dbos", {"pol
 SYSTEMS: Sequence[System] = (OURS, OURS_READ, LANGGRAPH, LANGGRAPH_DELTAS, DBOS, DBOS_EAGER)
 
 NOTES = f"""\
-Behind a value stands how many times ours it is. A step is one turn of a model in process and one call of a tool that returns 198 bytes; every
-finished step is durable before the next begins: SQLite with synchronous=FULL, Postgres with fsync and synchronous_commit on.
+Behind a value stands how many times ours it is. A step is one turn of a model in process and one call of a tool that returns 198 bytes;
+every finished step is durable before the next begins: SQLite with synchronous=FULL, Postgres with fsync and synchronous_commit on.
 
-- ours: the tool is an effect, whose start is durable before it acts. "ours, reads": it only reads, and is durable within 50 ms; no peer tells
-  the two apart.
-- LangGraph: StateGraph, ToolNode and the saver, durability="sync"; its default "async" takes as long in one run, and is up to a sixth faster
-  in many. "LangGraph, deltas": its DeltaChannel, in beta, which ends most of the growth. It has no queue and no workers: two processes perform
-  a half each, and whoever resumes a run after a crash must know its id. So its resumption is a start of Python and nothing more.
+- ours: the tool is an effect, whose start is durable before it acts. "ours, reads": it only reads, and is durable within 50 ms; no peer
+  tells the two apart.
+- LangGraph: StateGraph, ToolNode and the saver, durability="sync"; its default "async" takes as long in one run, and is up to a sixth
+  faster in many. "LangGraph, deltas": its DeltaChannel, in beta, which ends most of the growth. It has no queue and no workers: two
+  processes perform a half each, and whoever resumes a run after a crash must know its id. So its resumption is a start of Python and
+  nothing more.
 - Pydantic AI, DBOS: each run is a workflow, the model's calls and the tool are its steps; SQLite is in the rollback mode that DBOS ships.
   Its queue is polled every second, and every 50 ms where it is "eager"; {AT_ONCE} runs at once in a worker, as ours. Another worker takes
   over the runs of a dead one through the Conductor service alone; without it they wait for a process of the dead one's executor id.
