@@ -66,7 +66,8 @@ async def connect(options: NatsOptions, *, on_reconnect: Callable[[], None] | No
             on_reconnect()
 
     async def failed(error: Exception) -> None:
-        said[0] = str(error) or type(error).__name__
+        if "authorization" not in said[0].lower():  # which is the reason for what follows it
+            said[0] = str(error) or type(error).__name__
         _log.debug("NATS: %s", type(error).__name__)
 
     async def disconnected() -> None:

@@ -26,10 +26,10 @@ from agent_sdk.dispatch.nats_link import NatsOptions, connect, subscribe
 
 OFFER_S = 1.0
 """How long an offer may wait for its acknowledgement, each of the two times that it is sent."""
-PULL_S = 10.0
+PULL_S = 30.0
 """How long a request for tickets stands at the server."""
-MARGIN_S = 2.0
-"""A request is renewed so long before it ends."""
+HEARTBEAT_S = 2.0
+"""The server says so often that a request still stands; where nothing was heard for twice as long, it stands no more."""
 IDLE_LANE_S = 7 * 86_400.0
 """The server forgets a lane's consumer that nobody has used for so long; its tickets stay."""
 
@@ -67,11 +67,12 @@ class Drawn:
 
 @dataclass(slots=True)
 class _Pull:
-    """A request for tickets that stands at the server: for how many still, and until when."""
+    """A request for tickets that stands at the server: for how many still, until when, and when it was last heard of."""
 
     number: int
     asked: int = 0
     until: float = 0.0
+    heard_at: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -171,7 +172,8 @@ class TicketQueue:
         return True
 
     async def _make_stream(self) -> None:
-        """Make the stream, or change the one there is to what the options say."""
+        """Make the stream, or change the one there is to what the options say; a new one has no consumers yet."""
+        self._pulls.clear()
         config = StreamConfig(
             name=self._options.name,
             subjects=[f"{self._options.name}.run.>"],
@@ -199,13 +201,15 @@ class TicketQueue:
     async def _ask(self, lane: Lane, batch: int, ack_wait_s: float) -> None:
         """Let a request for the lane's tickets stand at the server, unless one does; one that cannot be made is made the next time."""
         try:
-            pull, now = self._pulls.get(lane) or await self._make_consumer(lane, ack_wait_s), self._clock.monotonic()
-            if pull.asked > 0 and pull.until - MARGIN_S > now:
+            pull, now = self._pulls.get(lane), self._clock.monotonic()
+            if pull is None or (pull.asked > 0 and now > pull.heard_at + 2 * HEARTBEAT_S):
+                pull = await self._make_consumer(lane, ack_wait_s)
+            if pull.asked > 0 and now < pull.until - HEARTBEAT_S:
                 return
-            request = json.dumps({"batch": batch, "expires": int(PULL_S * 1e9)}).encode()
+            request = json.dumps({"batch": batch, "expires": int(PULL_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}).encode()
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._options.name}.{lane.name}"
             await self._client.publish(subject, request, reply=f"{self._inbox}.{pull.number}")
-            pull.asked, pull.until = batch, now + PULL_S
+            pull.asked, pull.until, pull.heard_at = batch, now + PULL_S, now
         except NotFoundError:
             with contextlib.suppress(errors.Error):
                 await self._make_stream()
@@ -229,11 +233,12 @@ class TicketQueue:
     async def _arrived(self, message: Msg) -> None:
         """Hand a ticket to whoever waits for one of its lane; else, give it back."""
         if message.headers is not None and "Status" in message.headers:
-            self._pull_ended(message.subject.rpartition(".")[2], message.headers["Status"], message.headers.get("Description", ""))
+            self._told(message.subject.rpartition(".")[2], message.headers["Status"], message.headers.get("Description", ""))
             return
         lane, drawn = Lane.parse(message.subject), await _parsed(message)
         if lane in self._pulls:
             self._pulls[lane].asked -= 1
+            self._pulls[lane].heard_at = self._clock.monotonic()
         if drawn is None:
             return
         for taker in self._takers:
@@ -243,12 +248,13 @@ class TicketQueue:
                 return
         await drawn.give_back()
 
-    def _pull_ended(self, number: str, status: str, said: str) -> None:
-        """Take it that a request stands no more; one that nobody answered has no consumer, which is made anew."""
+    def _told(self, number: str, status: str, said: str) -> None:
+        """Note a heartbeat, or that a request stands no more; where its consumer is gone, that is made anew."""
         for lane, pull in list(self._pulls.items()):
             if str(pull.number) == number:
-                pull.asked = 0
-                if status == "503" or "Consumer Deleted" in said:
+                pull.heard_at = self._clock.monotonic()
+                pull.asked = pull.asked if status == "100" else 0
+                if status == "503" or "Deleted" in said:
                     del self._pulls[lane]
 
     def _forget_pulls(self) -> None:

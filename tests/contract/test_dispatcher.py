@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent_sdk.core.errors import RunBusy
-from agent_sdk.core.events import Fact, RunClaimed, RunCreated, RunSucceeded
+from agent_sdk.core.events import Event, Fact, RunClaimed, RunCreated, RunSucceeded
 from agent_sdk.core.ids import OwnerId, RunId, TenantId
 from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.ports import Batch, Claim, Dispatcher, Journal, Ticket, Wanted
@@ -56,10 +56,8 @@ class Bench:
         return Ticket(tenant, RunId(run_id), agent, version, queue)
 
     async def end(self, claim: Claim) -> None:
-        facts = [
-            Fact(claim.head + place, claim.epoch, self.clock.now_us(), event)
-            for place, event in enumerate([RunClaimed(claim.owner), RunSucceeded(TRUSTED, "ten")], 1)
-        ]
+        events: list[Event] = [RunClaimed(claim.owner), RunSucceeded(TRUSTED, "ten")]
+        facts = [Fact(claim.head + place, claim.epoch, self.clock.now_us(), event) for place, event in enumerate(events, 1)]
         await self.journal.append(Batch(claim.tenant, claim.run_id, claim.epoch, claim.head, facts, "succeeded", releases=True))
 
 
