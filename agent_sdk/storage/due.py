@@ -102,7 +102,7 @@ class Due:
         self._touched[key] = None
 
     def lines(self, wanted: Wanted, now: int) -> dict[TenantId, Iterator[Kept]]:
-        """Return the line of each tenant that has runs to be claimed now. A line goes on once its last run was claimed."""
+        """Return the line of each tenant that has runs to be claimed now."""
         self._settle(now)
         if wanted.runs is not None:
             return self._named(wanted, wanted.runs, now)
@@ -142,12 +142,16 @@ class Due:
             heappush(self._later, (run.listed_at, run.tenant, run.run_id))
 
     def _line(self, lanes: Iterable[Lane]) -> Iterator[Kept]:
+        """Yield a tenant's runs in order; each has been claimed by the time that the next one is asked for."""
         while True:
             fronts = [(front, lane) for lane in lanes if (front := self._front(lane)) is not None]
             if not fronts:
                 return
             (*_, run_id), lane = min(fronts)
-            yield self._runs[lane.tenant, run_id]
+            run = self._runs[lane.tenant, run_id]
+            yield run
+            heappop(self._lanes[lane])
+            self._list(run)
 
     def _front(self, lane: Lane) -> _Place | None:
         """Return the first place of a lane that still holds; a renewed lease and a new version of the code move a run elsewhere."""

@@ -104,6 +104,13 @@ async def take(journal: Journal, owner: OwnerId = ALICE, *, tenant: TenantId = T
     return hand
 
 
+async def end(journal: Journal, run_id: RunId = RUN, *, tenant: TenantId = TENANT) -> None:
+    """Take a run and end it, whatever lies in its inbox."""
+    hand = await take(journal, tenant=tenant, run_id=run_id)
+    hand.inbox_seen = (await journal.row(tenant, run_id)).inbox_head
+    await hand.end()
+
+
 async def begin(journal: Journal, owner: OwnerId = ALICE, *, tenant: TenantId = TENANT, run_id: RunId = RUN) -> Hand:
     """Create a run and take it."""
     await journal.create(tenant, run_id, [created()])
