@@ -1,5 +1,7 @@
 from agent_sdk.dispatch.giveback import give_back
 from agent_sdk.dispatch.journal import JournalDispatcher
-from agent_sdk.dispatch.open import open_dispatcher
+from agent_sdk.dispatch.open import open_dispatcher, open_token_line
+from agent_sdk.dispatch.tokens import WireTokenLine
+from agent_sdk.dispatch.wire import Wire
 
-__all__ = ["JournalDispatcher", "give_back", "open_dispatcher"]
+__all__ = ["JournalDispatcher", "Wire", "WireTokenLine", "give_back", "open_dispatcher", "open_token_line"]
