@@ -23,6 +23,7 @@ from agent_sdk.storage.sqlite.backup import SqliteCopier
 
 MANIFEST = "manifest.json"
 MAX_PROBLEMS = 100
+_SCHEMES = frozenset({"postgres", "postgresql"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,7 @@ def _copier_of(manifest: Manifest, url: str | None, tools: Tools) -> Copier:
         case "sqlite":
             return SqliteCopier(Path(manifest.file))
         case "postgresql":
-            is_server = url is not None and urlsplit(url).scheme in {"postgres", "postgresql"}
-            return _postgres(url if is_server else None, tools)
+            return _postgres(url if url is not None and urlsplit(url).scheme in _SCHEMES else "", tools)
 
 
 def _copier(url: str, tools: Tools) -> Copier:
@@ -174,7 +174,7 @@ def _copier(url: str, tools: Tools) -> Copier:
     match parts.scheme:
         case "sqlite" if len(parts.path) > 1 and not (parts.netloc or parts.query or parts.fragment):
             return SqliteCopier(Path(unquote(parts.path[1:])))
-        case "postgres" | "postgresql":
+        case scheme if scheme in _SCHEMES:
             return _postgres(url, tools)
         case _:
             raise ConfigError(
@@ -182,7 +182,7 @@ def _copier(url: str, tools: Tools) -> Copier:
             )
 
 
-def _postgres(url: str | None, tools: Tools) -> Copier:
+def _postgres(url: str, tools: Tools) -> Copier:
     from agent_sdk.storage.postgres_backup import PostgresCopier  # noqa: PLC0415  (it needs an extra)
     from agent_sdk.storage.postgres_tools import PostgresTools  # noqa: PLC0415  (the same)
 

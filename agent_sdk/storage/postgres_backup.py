@@ -3,16 +3,16 @@
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from agent_sdk.core.errors import NotFound, RequestError
 from agent_sdk.core.ids import TenantId
 from agent_sdk.storage.copier import Contents, NoScratch, Scratch
-from agent_sdk.storage.postgres.connect import Connection, connect, parse_address
-from agent_sdk.storage.postgres.failures import FAILURES, translated
+from agent_sdk.storage.postgres.connect import Connection, parse_address
+from agent_sdk.storage.postgres_session import session, value
 from agent_sdk.storage.postgres_tools import PostgresTools
 
 _CONTENTS = """
@@ -27,43 +27,42 @@ _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'agent_sdk' AND pid <> pg_backend_pid()
 """
-_UNHURRIED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "lock_timeout": "10s"}
 _RESTORE = ("--single-transaction", "--no-owner", "--no-privileges")
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresCopier:
-    """The journal in a database; without a `url` there is no server to bring a copy back to."""
+    """The journal in a database. With an empty `url` there is no server to bring a copy back to."""
 
-    url: str | None = field(repr=False)
+    url: str = field(repr=False)
     tools: PostgresTools
     store: Literal["postgresql"] = "postgresql"
     file: str = "journal.dump"
 
     async def copy(self, to: Path) -> Contents:
         """Dump the journal's schema; what is counted is counted in the same snapshot."""
-        async with _connected(self.url) as connection:
+        async with session(self.url) as connection:
             await self.tools.require_newest("pg_dump", await _version(connection))
-            if not await _value(connection, _HAS_JOURNAL):
-                raise NotFound(f"there is no journal in {parse_address(self.url or '').name}", hint="name the database that has the runs")
+            if not await value(connection, _HAS_JOURNAL):
+                raise NotFound(f"there is no journal in {parse_address(self.url).name}", hint="name the database that has the runs")
             await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            snapshot = await _value(connection, "SELECT pg_export_snapshot()")
+            snapshot = await value(connection, "SELECT pg_export_snapshot()")
             (counted,) = await connection.fetch(_CONTENTS)
             options = ("--format=custom", "--schema=agent_sdk", f"--snapshot={snapshot}", f"--file={to}")
             await self.tools.run("pg_dump", *options, url=self.url)
             return Contents(*counted)
 
     async def require_free(self, *, force: bool) -> None:
-        async with _connected(self.url) as connection:
+        async with session(self.url) as connection:
             await self.tools.require_newest("pg_restore", await _version(connection))
             await _refuse_use(connection, force=force)
 
     async def restore(self, copy: Path, *, force: bool) -> None:
         """Bring the copy back; a journal that it replaces is put aside until that is done."""
         aside = f"agent_sdk_{secrets.token_hex(4)}"
-        async with _connected(self.url) as connection:
+        async with session(self.url) as connection:
             await _refuse_use(connection, force=force)
-            replaces = await _value(connection, _HAS_SCHEMA)
+            replaces = await value(connection, _HAS_SCHEMA)
             if replaces:
                 await connection.execute(f"ALTER SCHEMA agent_sdk RENAME TO {aside}")
             try:
@@ -77,14 +76,14 @@ class PostgresCopier:
 
     @asynccontextmanager
     async def scratch(self, copy: Path) -> AsyncGenerator[Scratch]:
-        if self.url is None:
+        if not self.url:
             await self.tools.run("pg_restore", "--list", str(copy))
             raise NoScratch("no server was named to restore it to")
         name = f"agent_sdk_verify_{secrets.token_hex(6)}"
         url = urlsplit(self.url)._replace(path=f"/{name}").geturl()
-        async with _connected(self.url) as connection:
+        async with session(self.url) as connection:
             await self.tools.require_newest("pg_restore", await _version(connection))
-            if not await _value(connection, "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"):
+            if not await value(connection, "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"):
                 await self.tools.run("pg_restore", "--list", str(copy))
                 raise NoScratch("this user may make no database on the server (it lacks CREATEDB)")
             await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
@@ -96,7 +95,7 @@ class PostgresCopier:
 
 
 async def _tenants(url: str) -> tuple[TenantId, ...]:
-    async with _connected(url) as connection:
+    async with session(url) as connection:
         found = await connection.fetch("SELECT DISTINCT tenant FROM agent_sdk.runs ORDER BY tenant")
     return tuple(TenantId(tenant) for (tenant,) in found)
 
@@ -107,35 +106,16 @@ async def _refuse_use(connection: Connection, *, force: bool) -> None:
     Raises:
         RequestError: somebody uses the journal, or there is one and not `force`.
     """
-    others = await _value(connection, _OTHERS)
-    leases = await _value(connection, _LEASES) if await _value(connection, _HAS_JOURNAL) else 0
+    others = await value(connection, _OTHERS)
+    leases = await value(connection, _LEASES) if await value(connection, _HAS_JOURNAL) else 0
     if others or leases:
         raise RequestError(
             f"the journal is in use: {others} connections of agent_sdk are open to it, and {leases} runs are held",
             hint="end the processes that use it, then restore",
         )
-    if not force and await _value(connection, _HAS_SCHEMA):
+    if not force and await value(connection, _HAS_SCHEMA):
         raise RequestError("there is a journal in this database", hint="restore to another one, or overwrite this one with --force")
 
 
-@asynccontextmanager
-async def _connected(url: str | None) -> AsyncGenerator[Connection]:
-    """Connect for work that may take long, and for which locks are not waited for without end."""
-    address = parse_address(url or "")
-    try:
-        connection = await connect(replace(address, settings={**address.settings, **_UNHURRIED}), command_timeout_s=None)
-        try:
-            yield connection
-        finally:
-            await connection.close(timeout=10)
-    except FAILURES as error:
-        raise translated(error, address.name) from error
-
-
 async def _version(connection: Connection) -> int:
-    return int(await _value(connection, "SELECT current_setting('server_version_num')")) // 10_000
-
-
-async def _value(connection: Connection, query: str) -> Any:  # noqa: ANN401  (whatever the one column of the one row holds)
-    ((value,),) = await connection.fetch(query)
-    return value
+    return int(await value(connection, "SELECT current_setting('server_version_num')")) // 10_000
