@@ -66,10 +66,10 @@ def test_a_claimed_run_plans_until_it_has_steps() -> None:
     assert states == ["planning", "running", "queued", "running"]
 
 
-def test_a_waiting_run_names_its_reason_until_it_is_woken() -> None:
+def test_a_waiting_run_names_its_reason_until_it_is_claimed() -> None:
     toy = Toy().begin(step("a")).post(RunWaiting("approval", (StepId("a"),)), RunReleased("waiting"))
     assert (toy.run.state, toy.run.reason) == ("waiting", "approval")
-    toy.post(RunWoken())
+    toy.post(RunClaimed(OWNER))
     assert (toy.run.state, toy.run.reason) == ("running", None)
 
 

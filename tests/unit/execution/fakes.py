@@ -13,7 +13,7 @@ from agent_sdk.core.ids import DEFAULT_TENANT, RunId, StepId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.plan import ModelStep, OnError, Plan, ToolStep, When
 from agent_sdk.core.ports import Batch, TokenDelta, Verdict
-from agent_sdk.core.tools import Effect, ToolContext, ToolSpec
+from agent_sdk.core.tools import Effect, Kind, ToolContext, ToolSpec, Wait
 from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.testing import VirtualClock
 
@@ -22,6 +22,7 @@ LEASE_S = 30.0
 Args = Mapping[str, JsonValue]
 Context = ToolContext[object]
 Body = Callable[[Args, Context], JsonValue | Awaitable[JsonValue]]
+Undo = Callable[[Args, JsonValue, Context], Awaitable[None] | None]
 
 
 def step(
@@ -48,7 +49,10 @@ def plan(*steps: ToolStep | ModelStep, result: JsonValue = None) -> Plan:
 
 @dataclass
 class FakeTool:
-    """A tool made of a function; `calls` are the contexts and arguments it was called with, `asked` the keys it was asked to verify."""
+    """A tool made of a function; `calls` are the contexts and arguments it was called with, `asked` the keys it was asked to verify.
+
+    Where it has a `need`, a person must allow each call for that reason; where `waits` is set, its steps wait for that.
+    """
 
     name: str
     body: Body = lambda args, _: dict(args)
@@ -59,12 +63,39 @@ class FakeTool:
     verdict: Callable[[Context], Verdict] = lambda _: Verdict(is_done=False)
     refused: str | None = None
     returns: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    need: str | None = None
+    approval_s: float | None = None
+    waits: Wait | Exception | None = None
+    kind: Kind = "call"
+    undo: Undo | None = None
+    undone: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     calls: list[tuple[Context, Args]] = field(default_factory=list[tuple[Context, Args]])
     asked: list[str] = field(default_factory=list[str])
 
     @property
     def spec(self) -> ToolSpec:
-        return ToolSpec(self.name, "", {"type": "object"}, self.returns, self.effect, self.timeout_s, self.retries, self.label)
+        kind = self.waits.kind if isinstance(self.waits, Wait) else self.kind
+        return ToolSpec(
+            self.name,
+            "",
+            {"type": "object"},
+            self.returns,
+            self.effect,
+            self.timeout_s,
+            self.retries,
+            self.label,
+            kind,
+            self.approval_s,
+            self.undo is not None,
+        )
+
+    def approval(self, args: Args) -> str | None:
+        return self.need
+
+    def wait(self, args: Args) -> Wait:
+        if isinstance(self.waits, Wait):
+            return self.waits
+        raise self.waits or AssertionError("it waits for nothing")
 
     def problems(self, args: Args, *, partial: frozenset[str] = frozenset()) -> Sequence[Finding]:
         return [Finding(self.refused, "$", "it is refused")] if self.refused is not None else []
@@ -77,6 +108,12 @@ class FakeTool:
     async def verify(self, context: Context) -> Verdict:
         self.asked.append(context.idempotency_key)
         return self.verdict(context)
+
+    async def compensate(self, args: Args, output: JsonValue, context: Context) -> None:
+        self.undone.append((context.step_id, context.idempotency_key))
+        made = self.undo(args, output, context) if self.undo is not None else None
+        if made is not None:
+            await made
 
     @property
     def steps(self) -> list[str]:
@@ -105,6 +142,10 @@ def raiser(*errors: BaseException | type[BaseException], then: JsonValue = "done
         return then
 
     return body
+
+
+def undoes(_args: Args, _output: JsonValue, _context: Context) -> None:
+    """Undo a call, and need nothing for it."""
 
 
 async def hang(*_: object) -> None:
@@ -153,7 +194,7 @@ def told(fact: Fact) -> str:
 
 def told_event(event: Event) -> str:
     words = [event.type]
-    said = (getattr(event, name, None) for name in ("step", "reason", "decision", "refused", "code"))
+    said = (getattr(event, name, None) for name in ("step", "reason", "decision", "ruling", "name", "refused", "code"))
     words.extend(word for word in said if isinstance(word, str))
     words.extend(getattr(event, "codes", ()))
     if isinstance(attempt := getattr(event, "attempt", None), int):

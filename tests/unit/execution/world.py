@@ -1,6 +1,7 @@
 """A run in a world of its own, in virtual time."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,14 +9,15 @@ from pydantic import JsonValue
 
 from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.codec import to_json
+from agent_sdk.core.errors import RunExists
 from agent_sdk.core.events import Fact, RunCreated
-from agent_sdk.core.ids import OwnerId
+from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, StepId
 from agent_sdk.core.messages import Message, user_message
 from agent_sdk.core.plan import Plan, Strategy
-from agent_sdk.core.ports import InboxDraft, Model, Planner
+from agent_sdk.core.ports import InboxDraft, ItemKind, Model, Planner
 from agent_sdk.core.run import Run
 from agent_sdk.core.tools import Effect
-from agent_sdk.execution import Executor, Outcome, Parts, load_facts, load_run
+from agent_sdk.execution import Executor, Lease, Outcome, Parts, load_facts, load_run
 from agent_sdk.planning import AnswerType, FixedPlanner, LoopPlanner, PlanChecker, WholePlanner
 from agent_sdk.testing import ScriptedModel, ScriptItem, SeededRandom, VirtualClock
 from tests.unit.execution.fakes import LEASE_S, RUN, TENANT, CountingJournal, FakeTool, Tokens, hang, plan, step, told
@@ -23,7 +25,10 @@ from tests.unit.execution.fakes import LEASE_S, RUN, TENANT, CountingJournal, Fa
 
 @dataclass
 class World:
-    """One run: `begin` creates and claims it, `again` claims it anew for a second process, `drive` performs it in this one."""
+    """One run: `begin` creates and claims it, `again` claims it anew for a second process, `drive` performs it in this one.
+
+    Its children are made in the same journal, and `children` tells how often each was asked for; `before_child` may raise.
+    """
 
     tools: Sequence[FakeTool] = ()
     script: Iterable[ScriptItem] = ()
@@ -35,6 +40,12 @@ class World:
     answers: AnswerType = field(default_factory=AnswerType)
     output_schema: Mapping[str, JsonValue] | None = None
     deadline_s: float | None = None
+    compensate: bool = False
+    parent: RunId | None = None
+    pins: bool = False
+    instructions: str = ""
+    children: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    before_child: Callable[[], None] = lambda: None
     journal: CountingJournal = field(default_factory=CountingJournal)
     clock: VirtualClock = field(default_factory=VirtualClock)
     tokens: Tokens = field(default_factory=Tokens)
@@ -42,6 +53,7 @@ class World:
     run: Run = field(init=False)
     parts: Parts = field(init=False)
     executor: Executor = field(init=False)
+    lease: Lease = field(init=False)
     owners: int = 0
 
     def __post_init__(self) -> None:
@@ -53,16 +65,27 @@ class World:
         return AgentSpec(
             "agent",
             model="m",
+            instructions=self.instructions,
             strategy="fixed" if self.plan is not None else self.strategy,
             tools=tuple(tool.spec for tool in self.tools),
             output_schema=self.output_schema,
             plan=self.plan,
             limits=self.limits,
+            compensate=self.compensate,
         )
 
     async def begin(self) -> Executor:
         deadline_at = None if self.deadline_s is None else self.clock.now_us() + int(self.deadline_s * 1_000_000)
-        created = RunCreated("agent", "1", {}, "the goal", strategy=self.spec.strategy, deadline_at=deadline_at)
+        created = RunCreated(
+            "agent",
+            "1",
+            self.spec.digests() if self.pins else {},
+            "the goal",
+            parent=self.parent,
+            strategy=self.spec.strategy,
+            deadline_at=deadline_at,
+            compensate=self.compensate,
+        )
         await self.journal.create(TENANT, RUN, [Fact(1, 0, self.clock.now_us(), created)])
         return await self.again()
 
@@ -72,6 +95,7 @@ class World:
             self.clock.advance(LEASE_S + 1)
         self.owners += 1
         claim = await self.journal.claim(TENANT, RUN, OwnerId(f"owner-{self.owners}"), lease_s=LEASE_S)
+        self.lease = Lease(claim, LEASE_S, self.clock.monotonic() + LEASE_S)
         self.run = await self.folded()
         spec, tools = self.spec, {tool.name: tool for tool in self.tools}
         self.parts = Parts(
@@ -86,9 +110,17 @@ class World:
             self.random,
             self.tokens,
             deps="the deps",
+            begin_child=self._begin_child,
         )
-        self.executor = Executor(self.parts, self.run, claim)
+        self.executor = Executor(self.parts, self.run, self.lease)
         return self.executor
+
+    async def _begin_child(self, parent: Run, step: StepId, child: RunId) -> None:
+        self.children.append((step, child))
+        self.before_child()
+        created = RunCreated("child", "1", {}, parent.graph.parked[step].text, parent=parent.run_id)
+        with contextlib.suppress(RunExists):
+            await self.journal.create(TENANT, child, [Fact(1, 0, self.clock.now_us(), created)])
 
     def _planner(self, spec: AgentSpec) -> Planner:
         if spec.plan is not None:
@@ -105,21 +137,16 @@ class World:
         await self.again()
         return await self.executor.drive()
 
-    async def put(self, kind: str, body: JsonValue = None) -> int:
+    async def put(self, kind: ItemKind, body: JsonValue = None) -> int:
         """Put an item into the inbox and let the executor know, as the runtime does."""
         number = await self.slip(kind, body)
         await self.executor.take_mail()
         return number
 
-    async def slip(self, kind: str, body: JsonValue = None) -> int:
+    async def slip(self, kind: ItemKind, body: JsonValue = None) -> int:
         """Put an item into the inbox and tell nobody."""
-        match kind:
-            case "cancel":
-                return await self.journal.put(TENANT, RUN, InboxDraft("cancel", body))
-            case "decide":
-                return await self.journal.put(TENANT, RUN, InboxDraft("decide", body))
-            case _:
-                return await self.journal.put(TENANT, RUN, InboxDraft("message", to_json(Message, user_message(str(body)))))
+        body = to_json(Message, user_message(str(body))) if kind == "message" else body
+        return await self.journal.put(TENANT, RUN, InboxDraft(kind, body, PrincipalId("ann")))
 
     async def facts(self) -> list[Fact]:
         return [fact async for fact in load_facts(self.journal, TENANT, RUN)]
