@@ -19,6 +19,7 @@ from agent_sdk.storage.audit import audit_runs
 from agent_sdk.storage.copier import Contents, Copier, NoScratch, Scratch, StoreKind
 from agent_sdk.storage.durable import sync
 from agent_sdk.storage.open import open_journal
+from agent_sdk.storage.schema import migrate_journal
 from agent_sdk.storage.sqlite.backup import SqliteCopier
 
 MANIFEST = "manifest.json"
@@ -143,6 +144,7 @@ def read_manifest(target: Path) -> Manifest:
 
 
 async def _problems(scratch: Scratch, manifest: Manifest, clock: Clock) -> tuple[str, ...]:
+    await migrate_journal(scratch.url, clock=clock)
     journal = await open_journal(scratch.url, clock=clock)
     runs, events = 0, 0
     try:
