@@ -79,7 +79,7 @@ class ProcessPool:
         async with self._free:
             if self._closed:
                 raise NoProcessFree("the process pool is closed", hint="a runtime that was closed calls no more tools: open another")
-            return _result(await self._answer(_Child(request)), limits)
+            return parse_answer(await self._answer(_Child(request)), limits)
 
     def close(self) -> None:
         """Kill what still runs, and start nothing more."""
@@ -90,13 +90,18 @@ class ProcessPool:
     async def _answer(self, child: "_Child") -> str:
         self._children.add(child)
         try:
-            answering = await asyncio.to_thread(child.start)
-            return await asyncio.shield(asyncio.wrap_future(answering))  # the library ends a cancelled one late; `end` does so at once
-        except (OSError, MemoryError) as error:
-            raise _expired(error, child.limits) from None
+            return await self._answered(await asyncio.to_thread(child.start), child.limits)
         finally:
             self._children.discard(child)
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, child.end))
+
+    async def _answered(self, answer: "Future[str]", limits: Limits) -> str:
+        answered = asyncio.wrap_future(answer)
+        answered.add_done_callback(_look_at)
+        try:
+            return await asyncio.shield(answered)  # the library ends a cancelled one late; `_Child.end` does so at once
+        except (OSError, MemoryError) as error:
+            raise died(error, limits) from None
 
 
 class _Child:
@@ -119,9 +124,11 @@ class _Child:
         with self._lock:
             if self._is_over:
                 raise NoProcessFree("the call was given up before its process started")
-            spawn = multiprocessing.get_context("spawn")
             try:
-                answer: Future[str] = concurrent.process(name=self._name, mp_context=spawn)(perform)(self._request)
+                spawn = multiprocessing.get_context("spawn")
+                # the library declares `mp_context` and reads `context`; without the latter it forks
+                isolated = concurrent.process(name=self._name, context=spawn, mp_context=spawn)(perform)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportUnknownVariableType]  (the same)
+                answer = cast("Future[str]", isolated(self._request))
             except (OSError, EOFError, AssertionError, RuntimeError) as error:
                 raise NoProcessFree(f"no process could be started for the tool: {str(error).strip()[:300]}", hint=_GUARD) from error
             self._process = next((each for each in multiprocessing.active_children() if each.name == self._name), None)
@@ -157,7 +164,14 @@ def refuse_second_main() -> None:
         raise ConfigError("a tool's process came to the line that starts its parent's runs", hint=_GUARD)
 
 
-def _result(answer: str, limits: Limits) -> JsonValue:
+def _look_at(answered: asyncio.Future[str]) -> None:
+    """Take note of an error that nobody waits for any more."""
+    if not answered.cancelled():
+        answered.exception()
+
+
+def parse_answer(answer: str, limits: Limits) -> JsonValue:
+    """Return the result that a process answered with, or raise what stands there for its error."""
     told: dict[str, JsonValue] = json.loads(answer)
     if "failure" not in told:
         return told["output"]
@@ -184,7 +198,7 @@ def _error(failure: Mapping[str, Any], limits: Limits) -> ToolError:
     return error
 
 
-def _expired(error: OSError | MemoryError, limits: Limits) -> ToolProcessDied:
+def died(error: OSError | MemoryError, limits: Limits) -> ToolProcessDied:
     """Say how a process ended that gave no answer."""
     code = getattr(error, "exitcode", None)
     if isinstance(error, MemoryError):
@@ -197,8 +211,18 @@ def _expired(error: OSError | MemoryError, limits: Limits) -> ToolProcessDied:
         return ToolProcessDied(
             "the tool's process was killed from outside", hint="the system kills processes when memory runs out: see its log"
         )
-    said = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
-    return ToolProcessDied(f"the tool's process ended {said} and gave no answer", hint=f"its own output may say why; and {_GUARD}")
+    return ToolProcessDied(f"the tool's process ended{_manner(code)} and gave no answer", hint=f"its own output may say why; and {_GUARD}")
+
+
+def _manner(code: int | None) -> str:
+    if code is None:
+        return ""
+    if code >= 0:
+        return f" with exit code {code}"
+    try:
+        return f" by {signal.Signals(-code).name}"
+    except ValueError:
+        return f" by signal {-code}"
 
 
 def _out_of_memory(limits: Limits) -> ToolProcessDied:
