@@ -10,7 +10,7 @@ from benchmarks.measure import Scale
 from benchmarks.peers.case import Case, Measure, Reading, Readings
 from benchmarks.peers.child import Child, Crew, crew_of
 from benchmarks.peers.stores import Kind, Store
-from benchmarks.peers.systems import DBOS, LANGGRAPH, LEASE_S, OURS, System
+from benchmarks.peers.systems import DBOS, LANGGRAPH, OURS, System
 from benchmarks.peers.work import HELD_STEP, Goal, as_order, new_goal
 from benchmarks.peers.workers import enqueue, start_workers
 
@@ -19,14 +19,13 @@ PATIENCE_S = 30.0
 
 
 def cases(scale: Scale, kinds: Sequence[Kind]) -> Iterator[Case]:
-    if "Postgres" not in kinds:
-        return
-    measures = [
-        Measure("other", f"from SIGKILL to resumption, by another worker (lease {LEASE_S:g} s)", "s"),
-        Measure("again", "from SIGKILL to resumption, by itself started again", "s"),
-        Measure("repeated", "finished steps performed again", "steps"),
-    ]
-    yield Case("kills", "Postgres", measures, (OURS, LANGGRAPH, DBOS), _sample, rounds=scale.pick(None, 1))
+    for kind in kinds:
+        measures = [
+            Measure("other", f"from SIGKILL to resumption, {kind}, by another worker", "s"),
+            Measure("again", f"from SIGKILL to resumption, {kind}, by itself started again", "s"),
+            Measure("repeated", f"finished steps performed again, {kind}", "steps"),
+        ]
+        yield Case(f"kills {kind}", kind, measures, (OURS, LANGGRAPH, DBOS), _sample, rounds=scale.pick(None, 1))
 
 
 def _sample(system: System, store: Store, peers: str) -> Readings:

@@ -8,6 +8,7 @@ A killed process's workflows are recovered when a process with the same executor
 
 import asyncio
 import time
+from dataclasses import replace
 from uuid import uuid4
 
 from dbos import DBOS, DBOSClient, SetWorkflowID
@@ -24,7 +25,7 @@ from benchmarks.peers.work import ANSWER, Goal, call_of, parse_goal
 
 QUEUE = "runs"
 VERSION = "1"
-AT_ONCE = 16
+CALLS_AT_ONCE = 16
 
 
 class Scripted(Model):
@@ -61,11 +62,11 @@ async def client(given: Order) -> None:
 
     async def enqueue(goal: Goal, gate: asyncio.Semaphore) -> None:
         async with gate:
-            sent = Goal(goal.steps, goal.name, time.time(), goal.hold)
+            sent = replace(goal, sent=time.time())
             await caller.enqueue_async({"queue_name": QUEUE, "workflow_name": "perform", "app_version": VERSION}, str(sent))
 
     async for order in orders():
-        began, gate = time.perf_counter(), asyncio.Semaphore(AT_ONCE)
+        began, gate = time.perf_counter(), asyncio.Semaphore(CALLS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for goal in order["goals"]:
                 group.create_task(enqueue(Goal(**goal), gate))

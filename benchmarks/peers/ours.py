@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from agent_sdk import Agent, App, Limits, Runtime, tool
 from agent_sdk.core.messages import Message, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.calls import call_id
+from agent_sdk.runtime.worker import Worker, WorkerOptions
 from benchmarks.peers import work
 from benchmarks.peers.talk import Order, options, orders, say
 from benchmarks.peers.work import ANSWER, Goal, call_of, parse_goal
 
+CALLS_AT_ONCE = 16
 AMPLE = Limits(max_turns=20_000, max_steps=20_000)
 
 
@@ -48,14 +51,46 @@ def agent_with(used: str) -> Agent[None, str]:
     return Agent(name="finder", model=Scripted(chosen.name), tools=[chosen], limits=AMPLE)
 
 
-async def perform_runs(given: Order) -> None:
+async def perform_runs(runtime: Runtime, agent: Agent[None, str]) -> None:
+    async for order in orders():
+        began = time.perf_counter()
+        assert await (await runtime.start(agent, str(Goal(order["steps"])))).result() == ANSWER
+        say(answer=order["do"], s=time.perf_counter() - began, performed=work.performed.total())
+
+
+async def work_for_others(runtime: Runtime, at_once: int) -> None:
+    worker = Worker(runtime, WorkerOptions(concurrency=at_once))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.run())
+        async for _ in orders():
+            pass
+        worker.drain()
+
+
+async def enqueue(runtime: Runtime, agent: Agent[None, str]) -> None:
+    async def one(goal: Goal, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            await runtime.enqueue(agent, str(replace(goal, sent=time.time())))
+
+    async for order in orders():
+        began, gate = time.perf_counter(), asyncio.Semaphore(CALLS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for goal in order["goals"]:
+                group.create_task(one(Goal(**goal), gate))
+        say(answer=order["do"], s=time.perf_counter() - began)
+
+
+async def main(given: Order) -> None:
     agent = agent_with(given["tool"])
-    async with Runtime.open(given["store"], app=App([agent])) as runtime:
-        async for order in orders():
-            began = time.perf_counter()
-            assert await (await runtime.start(agent, str(Goal(order["steps"])))).result() == ANSWER
-            say(answer=order["do"], s=time.perf_counter() - began, performed=work.performed.total())
+    async with Runtime.open(given["store"], app=App([agent]), lease_s=given["lease_s"]) as runtime:
+        match given["role"]:
+            case "steps":
+                await perform_runs(runtime, agent)
+            case "worker":
+                await work_for_others(runtime, given["at_once"])
+            case _:
+                await enqueue(runtime, agent)
 
 
 if __name__ == "__main__":
-    asyncio.run(perform_runs(options()))
+    asyncio.run(main(options()))

@@ -52,8 +52,8 @@ def _cell(row: Row, system: System) -> str:
 
 
 def _best(row: Row, systems: Iterable[System]) -> str:
-    """Name the system with the best value; nobody where all are the same."""
+    """Name the system with the best value; nobody where several have the same and none another."""
     values = {system.name: value for system in systems if isinstance(value := row.value(system), float)}
-    if len(set(values.values())) < 2:
+    if not values or len(values) > len(set(values.values())) == 1:
         return "-"
     return (max if row.measure.is_more_better else min)(values, key=values.__getitem__)

@@ -22,7 +22,7 @@ LEASE_S = 5.0
 AT_ONCE = 32
 
 OURS = System("ours", "benchmarks.peers.ours", {"tool": "effect", "lease_s": LEASE_S, "at_once": AT_ONCE}, is_peer=False)
-OURS_READ = System("ours, reads", "benchmarks.peers.ours", {"tool": "read"}, is_peer=False)
+OURS_READ = System("ours, reads", "benchmarks.peers.ours", {"tool": "read", "lease_s": LEASE_S}, is_peer=False)
 LANGGRAPH = System("LangGraph", "benchmarks.peers.on_langgraph", {"durability": "sync"}, has_queue=False)
 LANGGRAPH_DELTAS = System("LangGraph, deltas", "benchmarks.peers.on_langgraph", {"durability": "sync", "delta": True}, has_queue=False)
 DBOS = System("Pydantic AI, DBOS", "benchmarks.peers.on_dbos", {"polling_s": 1.0, "at_once": AT_ONCE})

@@ -38,7 +38,7 @@ def test_a_peer_is_shown_beside_ours_with_its_ratio_and_why_it_has_no_number() -
     ]
     assert step == ["durable step", "ms", "2", "9.5 (4.8 x)", "1 (0.5 x)", DBOS.name]
     assert runs == ["runs", "runs/s", "300", "30 (0.1 x)", "-", "ours"]
-    assert latency == ["latency", "ms", "5", "no queue", "-", "-"]
+    assert latency == ["latency", "ms", "5", "no queue", "-", "ours"]
     assert json.loads(render_json(rows))[2]["samples"][LANGGRAPH.name] == ["no queue"]
 
 
@@ -51,9 +51,10 @@ def test_a_soak_prints_what_the_process_holds_after_each_batch(capsys: pytest.Ca
 
 
 def test_a_soak_finds_growth_of_the_second_half_alone() -> None:
-    flat = [Sample(runs, 50_000 if runs > 2000 else 40_000, 17, 3, 3, 400.0) for runs in range(500, 5001, 500)]
-    leaking = [Sample(runs, 50_000 + runs, 17 + runs // 2500, 3, 3, 400.0) for runs in range(500, 5001, 500)]
+    flat = [Sample(runs, 50_000 if runs > 2000 else 40_000, 9000, 17, 3, 3, 400.0) for runs in range(500, 5001, 500)]
+    leaking = [Sample(runs, 50_000 + 10 * runs, 9000 + runs, 17 + runs // 250, 3, 3, 400.0) for runs in range(500, 5001, 500)]
     assert judge(flat).findings == []
-    files, memory = judge(leaking).findings
-    assert files == "files grew by 1"
-    assert memory.startswith("memory grew by 1024 bytes a run")
+    memory, blocks, files = judge(leaking).findings
+    assert memory.startswith("+1.024e+04 bytes a run, and +4096 are allowed: ")
+    assert blocks.startswith("+1 blocks a run")
+    assert files.startswith("+8 files")
