@@ -33,6 +33,18 @@ class Part:
 PARTS: Mapping[str, Part] = {
     "run": Part("agent_sdk.cli.run", "run", "Give an agent a goal, watch it work, and print its answer."),
     "runs": Part("agent_sdk.cli.runs", "runs", "Look at runs in the journal, and go on with them."),
+    "worker": Part("agent_sdk.cli.worker", "worker", "Take due runs of the app's agents from the journal, and perform them."),
+    "approvals": Part("agent_sdk.cli.effects", "approvals", "List what waits for a person."),
+    "effects": Part(
+        "agent_sdk.cli.effects", "effects", "Show what a run did outside: each effect with its key and what is known of its outcome."
+    ),
+    "audit": Part("agent_sdk.cli.audit", "audit", "See whether the journal holds what was written to it."),
+    "backup": Part("agent_sdk.cli.backup", "backup", "Copy the journal while it is in use, check copies, and bring one back."),
+    "doctor": Part(
+        "agent_sdk.cli.doctor", "doctor", "Look at the journal and at the runs that wait, and say what to do; nothing is changed."
+    ),
+    "migrate": Part("agent_sdk.cli.migrate", "migrate", "Bring the journal's schema up to this version's, or make the journal."),
+    "retention": Part("agent_sdk.cli.retention", "retention", "Delete runs that the settings no longer keep."),
     "plan": Part("agent_sdk.cli.plan", "plan", "Look at an author's plan before anything acts."),
     "tools": Part("agent_sdk.cli.tools", "tools", "See what an app's agents may use."),
     "config": Part("agent_sdk.cli.config", "config", "See the settings that hold, and where each comes from."),

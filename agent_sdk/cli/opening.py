@@ -122,13 +122,18 @@ class Opened:
         if app is None:
             self.require_journal()
         async with Runtime.open(
-            settings.journal, app=app if app is not None else App([]), tenant=settings.tenant, settings=self.loaded
+            settings.journal,
+            app=app if app is not None else App([]),
+            tenant=settings.tenant,
+            settings=self.loaded,
+            dispatch=settings.dispatch,
+            lease_s=settings.worker.lease_s,
         ) as runtime:
             yield runtime
 
 
-def open_settings(ctx: typer.Context, given: Given | None = None) -> Opened:
-    """Load the settings and set up the logs: on stderr, with --debug or where the settings speak of logging, else not at all.
+def open_settings(ctx: typer.Context, given: Given | None = None, *, logs: bool = False) -> Opened:
+    """Load the settings and set up the logs: on stderr, with --debug, `logs` or where the settings speak of logging, else not at all.
 
     Raises:
         SettingsInvalid: with all that is wrong.
@@ -137,7 +142,7 @@ def open_settings(ctx: typer.Context, given: Given | None = None) -> Opened:
     given = given if given is not None else Given()
     loaded = load_settings(overrides=given.overrides(), config_file=options.config, environ=read_environ(), cwd=Path.cwd())
     logging = loaded.settings.logging
-    is_asked_for = any(origin.kind != "default" for key, origin in loaded.origins.items() if key.startswith("logging."))
+    is_asked_for = logs or any(origin.kind != "default" for key, origin in loaded.origins.items() if key.startswith("logging."))
     is_logging = options.debug or is_asked_for
     level = "DEBUG" if options.debug else logging.level if is_asked_for else "CRITICAL"
     configure_logging(level, logging.format, sys.stderr)

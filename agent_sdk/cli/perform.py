@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_sdk.cli.errors import ExitCode, Interrupted, exit_code_of_run, first_cause
+from agent_sdk.cli.finding import Followed
 from agent_sdk.cli.interrupts import Interrupts, interrupts
 from agent_sdk.cli.opening import Opened
 from agent_sdk.cli.recall import Recall
@@ -35,10 +36,11 @@ from agent_sdk.runtime import App, RunHandle, Runtime
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A run that this process performs; its facts up to number `known` were there before, and are no news."""
+    """A run to be shown; its facts up to number `known` were there before, and are no news. `is_elsewhere`: workers perform it."""
 
     handle: RunHandle[Any]
     known: int = 0
+    is_elsewhere: bool = False
 
 
 Begin = Callable[[Runtime], Awaitable[Begun]]
@@ -50,14 +52,6 @@ class Show:
 
     json: bool = False
     quiet: bool = False
-
-
-@dataclass(slots=True)
-class Followed:
-    """A run as far as its facts were shown; `at` is the time of the last one."""
-
-    run: Run
-    at: int = 0
 
 
 @contextmanager
@@ -129,9 +123,9 @@ async def _follow(begun: Begun, view: View, asked: Interrupts) -> Followed:
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         watching = _take_all(handle.watch(), followed, view, known)
-        helpers = [tasks.create_task(each) for each in (watching, view.animate(), _suspend(handle, view, asked))]
+        helpers = [tasks.create_task(each) for each in (watching, view.animate(), _suspend(begun, view, asked))]
         try:
-            await handle.settled()
+            await _settled(begun, asked)
         except Exception as error:  # noqa: BLE001  (raised again outside of the group, which would wrap it)
             failure = error
         for helper in helpers:
@@ -149,10 +143,25 @@ async def _take_all(facts: AsyncIterator[Fact], followed: Followed, view: View, 
         view.take(followed.run, fact, is_news=fact.seq > known)
 
 
-async def _suspend(handle: RunHandle[Any], view: View, asked: Interrupts) -> None:
+async def _settled(begun: Begun, asked: Interrupts) -> None:
+    """Return when there is nothing more to see, or, of a run that others perform, when one was asked to look away."""
+    if not begun.is_elsewhere:
+        await begun.handle.settled()
+        return
+    async with asyncio.TaskGroup() as tasks:
+        looking = [tasks.create_task(begun.handle.settled()), tasks.create_task(asked.asked.wait())]
+        await asyncio.wait(looking, return_when=asyncio.FIRST_COMPLETED)
+        for each in looking:
+            each.cancel()
+
+
+async def _suspend(begun: Begun, view: View, asked: Interrupts) -> None:
     await asked.asked.wait()
+    if begun.is_elsewhere:
+        view.note("the run goes on without being watched")
+        return
     view.note("suspending the run; Ctrl-C again leaves at once")
-    await handle.suspend()
+    await begun.handle.suspend()
 
 
 def _last_words(recall: Recall, handle: RunHandle[Any]) -> Callable[[], bytes]:

@@ -43,6 +43,21 @@ class Recall:
     def decide(self, run_id: RunId, step: StepId) -> str:
         return self._command("decide", run_id, step, "done|retry|skip|fail")
 
+    def approve(self, run_id: RunId, step: StepId) -> str:
+        return self._command("approve|deny", run_id, step)
+
+    def answer(self, run_id: RunId, step: StepId) -> str:
+        return self._command("answer", run_id, step, "ANSWER")
+
+    def signal(self, run_id: RunId, name: str) -> str:
+        return self._command("signal", run_id, name)
+
+    def wake(self, run_id: RunId, *options: str) -> str:
+        return self._command("wake", run_id, *options)
+
+    def follow(self, run_id: RunId) -> str:
+        return self._command("events", run_id, "--follow")
+
     def _command(self, name: str, *names: str, performs: bool = False) -> str:
         words = [self.program, *_option("--config", self.config), "runs", name]
         words += [word if "|" in word else shlex.quote(word) for word in names]

@@ -17,7 +17,7 @@ from agent_sdk.core.graph import Failure, StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.run import Run
 from agent_sdk.core.usage import Usage
-from agent_sdk.observability import redact_json
+from agent_sdk.observability import redact_json, redact_text
 from agent_sdk.observability.taxonomy import render_duration
 
 VERSION: Literal[1] = 1
@@ -113,11 +113,34 @@ def next_lines(run: Run, recall: Recall, decided: Mapping[StepId, str] = Mapping
             yield f"{safe(step)} is decided: {safe(decided[step])}; that takes hold when the run is resumed"
         else:
             yield f"nobody knows whether {safe(step)} was done; look, then decide: {recall.decide(run.run_id, step)}"
+    yield from _wait_lines(run, recall, decided)
     if run.state in {"planning", "running"}:
         yield f"if nobody performs it any more, go on with it:  {recall.resume(run.run_id)}"
     elif not run.is_ended:
         yield f"go on with it:  {recall.resume(run.run_id)}"
     yield f"look at it:     {recall.show(run.run_id)}"
+
+
+def _wait_lines(run: Run, recall: Recall, decided: Mapping[StepId, str]) -> Iterator[str]:
+    """Yield what a waiting run waits to be told, and how."""
+    for step, pending in run.graph.parked.items() if not run.is_ended else ():
+        text = safe(redact_text(pending.text or ""))
+        match pending.kind:
+            case _ if step in decided:
+                yield f"{safe(step)} is decided: {safe(decided[step])}; that takes hold when the run goes on"
+            case "approval":
+                yield f"{safe(step)} wants to call {safe(pending.name or '')} ({text}): {recall.approve(run.run_id, step)}"
+            case "question":
+                yield f"{safe(step)} asks: {text}: {recall.answer(run.run_id, step)}"
+            case "signal":
+                yield f"{safe(step)} waits for the signal {safe(pending.name or '')}: {recall.signal(run.run_id, pending.name or '')}"
+            case "child":
+                yield f"{safe(step)} is the child run {pending.child}: {recall.show(pending.child or run.run_id)}"
+            case "timer":
+                yield f"{safe(step)} waits until {_time(pending.wake_at)}"
+    if run.reason in {"crash_loop", "code_changed"}:
+        options = ["--accept-code"] if run.reason == "code_changed" else []
+        yield f"look at it, then let it go on: {recall.wake(run.run_id, *options)}"
 
 
 def resume_of(run: Run, recall: Recall) -> str | None:

@@ -28,6 +28,12 @@ def run(
     ] = None,
     base_url: BaseUrlOption = None,
     journal: JournalOption = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="URL", help="Leave the run to the workers of this journal, and watch it.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="NAME", help="A conversation: the run knows what was said in it before.")
+    ] = None,
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Perform this plan instead of asking a model for one.")
     ] = None,
@@ -45,14 +51,17 @@ def run(
     the second leaves at once.
     """
     with errors_as_json(json):
-        opened = open_settings(ctx, Given(app, journal, model, base_url))
-        options = StartOptions(tags=tag or (), timeout_s=_checked_timeout(timeout), plan_only=plan_only)
+        if on is not None and journal is not None:
+            raise RequestError("--on and --journal name one journal each", hint="give one of them: --on leaves the run to its workers")
+        opened = open_settings(ctx, Given(app, on if on is not None else journal, model, base_url))
+        options = StartOptions(tags=tag or (), timeout_s=_checked_timeout(timeout), plan_only=plan_only, session=session)
         known = opened.app()
         chosen = _prepared(opened.agent(known, agent), plan, plan_only=plan_only)
         text = _read_goal(goal, chosen, plan)
 
         async def begin(runtime: Runtime) -> Begun:
-            return Begun(await runtime.start(chosen, text, options=options))
+            begin = runtime.start if on is None else runtime.enqueue
+            return Begun(await begin(chosen, text, options=options), is_elsewhere=on is not None)
 
         show = Show(json, quiet)
         performed = perform(opened, known, begin, show)

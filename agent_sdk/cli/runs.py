@@ -10,11 +10,12 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import JsonValue
 
+from agent_sdk.cli import decisions
 from agent_sdk.cli.errors import ExitCode
+from agent_sdk.cli.finding import Followed, find_run, fold_of, require_text, unread_decisions
 from agent_sdk.cli.opening import Given, Opened, open_settings
 from agent_sdk.cli.options import AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption, RunIdArgument
-from agent_sdk.cli.perform import Begun, Followed, Show, errors_as_json, perform, report
-from agent_sdk.cli.recall import Recall
+from agent_sdk.cli.perform import Begun, Show, errors_as_json, perform, report
 from agent_sdk.cli.report import (
     next_lines,
     printable_json,
@@ -28,26 +29,24 @@ from agent_sdk.cli.report import (
 )
 from agent_sdk.cli.steps import step_grid
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell, verbatim
-from agent_sdk.core.agent import Limits
-from agent_sdk.core.errors import NotFound, RequestError
-from agent_sdk.core.events import Decision, Fact
+from agent_sdk.core.errors import RequestError
+from agent_sdk.core.events import Fact
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.ports import RunFilter, RunRow
 from agent_sdk.core.run import Run, RunState
-from agent_sdk.core.strict_json import parse_json
 from agent_sdk.observability import record_of, redact_json, render_fact
 from agent_sdk.runtime import RunHandle, Runtime
 from agent_sdk.runtime.cancel import cancel_run
 
 CANCEL_WAIT_S = 5.0
 POLL_S = 0.1
-PAGE = 500
-"""How many of the newest runs are looked at for a part of an id."""
-ID_LENGTH = len("run_") + 24
 
 runs = typer.Typer(
     help="Look at runs in the journal, and go on with them.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
+
+for _decide in (decisions.approve, decisions.deny, decisions.edit, decisions.answer, decisions.signal, decisions.wake, decisions.decide):
+    runs.command()(_decide)
 
 
 @runs.command("list")
@@ -63,8 +62,8 @@ def list_runs(
     journal: JournalOption = None,
 ) -> None:
     """List runs, newest first."""
-    _require_text("--agent", agent)
-    _require_text("--before", before)
+    require_text("--agent", agent)
+    require_text("--before", before)
     which = RunFilter(_states(state or []), agent, RunId(before) if before is not None else None, limit)
     opened = open_settings(ctx, Given(journal=journal))
 
@@ -88,8 +87,8 @@ def show(ctx: typer.Context, run: RunIdArgument, json: JsonOption = False, journ
 
     async def followed() -> tuple[Followed, dict[StepId, str]]:
         async with opened.runtime() as runtime:
-            handle = await _handle(runtime, run)
-            return await _fold(handle), await _unread_decisions(runtime, handle.run_id)
+            handle = await find_run(runtime, run)
+            return await fold_of(handle), await unread_decisions(runtime, handle.run_id)
 
     with errors_as_json(json):
         found, decided = asyncio.run(followed())
@@ -110,7 +109,7 @@ def events(
 
     async def print_all() -> None:
         async with opened.runtime() as runtime:
-            handle = await _handle(runtime, run)
+            handle = await find_run(runtime, run)
             async for fact in handle.watch(after=after) if follow else handle.facts(after=after):
                 emit(_event_line(handle, fact, json=json))
 
@@ -137,7 +136,7 @@ def resume(
         known = opened.app()
 
         async def begin(runtime: Runtime) -> Begun:
-            handle = await _handle(runtime, run)
+            handle = await find_run(runtime, run)
             before = await handle.state()
             return Begun(await runtime.resume(handle.run_id), before.head)
 
@@ -158,7 +157,7 @@ def cancel(
 
     async def cancelled() -> Run:
         async with opened.runtime() as runtime:
-            handle = await cancel_run(runtime, (await _handle(runtime, run)).run_id, note=note)
+            handle = await cancel_run(runtime, (await find_run(runtime, run)).run_id, note=note)
             return await _ended(handle)
 
     found = asyncio.run(cancelled())
@@ -166,76 +165,6 @@ def cancel(
         tell(f"run {found.run_id} is asked to end, and still {found.state}; look again: {opened.recall.show(found.run_id)}")
         raise typer.Exit(ExitCode.WAITS)
     tell(f"run {found.run_id}: {found.state}")
-
-
-@runs.command()
-def decide(
-    ctx: typer.Context,
-    run: RunIdArgument,
-    step: Annotated[str, typer.Argument(metavar="STEP", help="A step whose effect has an unknown outcome.")],
-    decision: Annotated[str, typer.Argument(metavar="done|retry|skip|fail", help="What became of it, or shall become.")],
-    output: Annotated[str | None, typer.Option("--output", metavar="JSON", help="With done: what the step returned.")] = None,
-    journal: JournalOption = None,
-) -> None:
-    """Say what became of an effect whose outcome nobody knows."""
-    chosen, value = _decision(decision), _output(decision, output)
-    opened = open_settings(ctx, Given(journal=journal))
-
-    async def decided() -> Run:
-        async with opened.runtime() as runtime:
-            handle = await _handle(runtime, run)
-            found = await handle.state()
-            _require_unknown(found, step, opened.recall)
-            if (before := (await _unread_decisions(runtime, handle.run_id)).get(StepId(step))) is not None:
-                raise RequestError(
-                    f"step {step!r} of run {handle.run_id} is decided: {before}",
-                    hint=f"that takes hold when the run is resumed: {opened.recall.resume(handle.run_id)}",
-                )
-            await runtime.decide(handle.run_id, StepId(step), chosen, output=value)
-            return found
-
-    found = asyncio.run(decided())
-    tell(f"decided: {safe(step)} {chosen}; that takes hold when the run is resumed: {opened.recall.resume(found.run_id)}")
-
-
-async def _handle(runtime: Runtime, name: str) -> RunHandle[Any]:
-    """Return the run of that id, or the only recent one whose id has `name` in it.
-
-    Raises:
-        NotFound: no such run. RequestError: several, or `name` is no text.
-    """
-    _require_text("the run's id", name)
-    if name.startswith("run_") and len(name) == ID_LENGTH:
-        return runtime.attach(RunId(name))
-    if not name.strip():  # every id has the empty text in it: an unset variable must name no run, least of all to `cancel`
-        raise RequestError("the run's id is empty", hint="list the runs with `agent-sdk runs list`")
-    found = [row.run_id for row in await runtime.runs(RunFilter(limit=PAGE)) if name in row.run_id]
-    if len(found) > 1 and name not in found:
-        raise RequestError(f"{len(found)} runs have {name!r} in their ids", hint=f"give more of it, such as {found[0]}")
-    if not found:
-        raise NotFound(f"there is no run {name}", hint="list the runs with `agent-sdk runs list`")
-    return runtime.attach(RunId(name) if name in found else found[0])
-
-
-async def _unread_decisions(runtime: Runtime, run_id: RunId) -> dict[StepId, str]:
-    """Return what was decided since somebody last performed the run; of two decisions on a step the first counts."""
-    row = await runtime.journal.row(runtime.tenant, run_id)
-    decided: dict[StepId, str] = {}
-    for item in await runtime.journal.inbox(runtime.tenant, run_id, after=row.inbox_seen):
-        match item.body:
-            case {"step": str(step), "decision": str(decision)} if item.kind == "decide":
-                decided.setdefault(StepId(step), decision)
-            case _:
-                pass
-    return decided
-
-
-async def _fold(handle: RunHandle[Any]) -> Followed:
-    followed = Followed(Run(handle.tenant, handle.run_id, Limits()))
-    async for fact in handle.facts():
-        followed.run.apply(fact)
-        followed.at = fact.at
-    return followed
 
 
 async def _ended(handle: RunHandle[Any]) -> Run:
@@ -308,41 +237,3 @@ def _row_record(row: RunRow) -> JsonValue:
 
 def _local_time(at_us: int) -> str:
     return datetime.fromtimestamp(at_us / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _decision(name: str) -> Decision:
-    known: dict[str, Decision] = {decision: decision for decision in get_args(Decision)}
-    if name not in known:
-        raise RequestError(f"{name!r} is no decision", hint=f"it is one of {', '.join(known)}")
-    return known[name]
-
-
-def _output(decision: str, text: str | None) -> JsonValue:
-    if text is None:
-        return None
-    if decision != "done":
-        raise RequestError("--output is what the step returned, so it goes with done alone", hint="leave it out")
-    try:
-        value = parse_json(text)
-    except ValueError as error:
-        raise RequestError(f"--output is no JSON: {error}", hint="quote text twice: --output '\"sent\"'") from error
-    return value
-
-
-def _require_unknown(run: Run, step: str, recall: Recall) -> None:
-    if StepId(step) in run.graph.unknown:
-        return
-    if run.graph.unknown:
-        hint = f"undecided are: {', '.join(run.graph.unknown)}"
-    elif not run.is_ended and any(state.status == "running" for state in run.graph.steps.values()):
-        hint = f"if its process died, resume the run first, then decide: {recall.resume(run.run_id)}"
-    else:
-        hint = "nothing is undecided in this run"
-    raise RequestError(f"step {step!r} of run {run.run_id} has no unknown effect", hint=hint)
-
-
-def _require_text(name: str, text: str | None) -> None:
-    try:
-        (text or "").encode()
-    except UnicodeEncodeError as error:
-        raise RequestError(f"{name} is no valid text: {text!r}", hint="write it in UTF-8") from error

@@ -72,6 +72,15 @@ def _journal(url: str) -> str:
     return url
 
 
+def _dispatch(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = _split(url)
+    if parts.scheme not in {"nats", "tls"} or not parts.hostname:
+        raise _wrong("a queue over NATS is named nats://host:4222; without one, the journal itself tells workers of runs")
+    return url
+
+
 def _base_url(url: str) -> str:
     parts = _split(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -179,6 +188,29 @@ class ThreadSettings(Section):
     max_abandoned: int = Field(default=64, ge=0, le=100_000)
 
 
+class RetentionSettings(Section):
+    """For how many days runs are kept after their end, by how they ended; None keeps them for good."""
+
+    succeeded_days: float | None = Field(default=None, gt=0, le=36_500)
+    failed_days: float | None = Field(default=None, gt=0, le=36_500)
+    cancelled_days: float | None = Field(default=None, gt=0, le=36_500)
+    expired_days: float | None = Field(default=None, gt=0, le=36_500)
+
+
+class BackupSettings(Section):
+    """How a Postgres journal is copied."""
+
+    programs: Annotated[str | None, Expects("the directory of pg_dump and pg_restore, or null")] = Field(default=None, min_length=1)
+
+
+class WorkerSettings(Section):
+    """How a worker works: how many runs at once, and how long its leases and its farewell are."""
+
+    concurrency: int = Field(default=64, ge=1, le=10_000)
+    lease_s: float = Field(default=30.0, ge=1, le=3600)
+    grace_s: float = Field(default=25.0, ge=0, le=86_400)
+
+
 class Settings(Section):
     """All that an operator may set; relative paths start at the working directory."""
 
@@ -188,8 +220,12 @@ class Settings(Section):
     tenant: Annotated[str, Expects("1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit")] = Field(
         default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
     )
+    dispatch: Annotated[str | None, AfterValidator(_dispatch), Expects("a URL such as nats://localhost:4222, or null")] = None
+    worker: WorkerSettings = WorkerSettings()
     openai: OpenAISettings = OpenAISettings()
     model_call: ModelCallSettings = ModelCallSettings()
     limits: LimitSettings = LimitSettings()
     logging: LoggingSettings = LoggingSettings()
     threads: ThreadSettings = ThreadSettings()
+    retention: RetentionSettings = RetentionSettings()
+    backup: BackupSettings = BackupSettings()

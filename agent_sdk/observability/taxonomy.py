@@ -6,7 +6,13 @@ from typing import Literal, assert_never, cast, get_args
 
 from agent_sdk.core.envelope import EventClass
 from agent_sdk.core.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     CheckRefused,
+    ChildFinished,
+    ChildStarted,
+    EffectCompensated,
+    EffectCompensating,
     EffectDecided,
     Event,
     MessageReceived,
@@ -14,6 +20,7 @@ from agent_sdk.core.events import (
     PlanAccepted,
     PlanRejected,
     PlanRevised,
+    QuestionAnswered,
     RunCancelled,
     RunCancelRequested,
     RunClaimed,
@@ -24,17 +31,20 @@ from agent_sdk.core.events import (
     RunSucceeded,
     RunWaiting,
     RunWoken,
+    SignalReceived,
     StepFailed,
     StepFinished,
     StepRetried,
     StepSkipped,
     StepStarted,
     StepUnknown,
+    StepWaiting,
     UnknownEvent,
     WaitReason,
 )
+from agent_sdk.observability.waits import WaitEvent, of_wait
 
-Family = Literal["run", "message", "plan", "check", "step", "effect", "model", "unknown"]
+Family = Literal["run", "message", "plan", "check", "step", "effect", "approval", "question", "signal", "child", "model", "unknown"]
 Severity = Literal["info", "warn", "error"]
 
 _RunEvent = (
@@ -65,7 +75,7 @@ KINDS: Mapping[EventClass, Kind] = {
     RunClaimed: Kind("info", "A process took the run's lease; what the owner before left running is settled."),
     RunReleased: Kind("info", "The owner gave up the run's lease."),
     RunWaiting: Kind("info", "The run waits for somebody or something."),
-    RunWoken: Kind("info", "What the run waited for is there."),
+    RunWoken: Kind("info", "Somebody let the run go on."),
     RunCancelRequested: Kind("info", "Somebody asked to cancel the run."),
     RunSucceeded: Kind("info", "The run ended with its answer."),
     RunFailed: Kind("error", "The run ended without an answer."),
@@ -83,6 +93,15 @@ KINDS: Mapping[EventClass, Kind] = {
     StepSkipped: Kind("info", "A step is not performed."),
     StepUnknown: Kind("error", "A step's effect was begun and nobody knows whether it was done."),
     EffectDecided: Kind("info", "Somebody, or the agent's policy, said what became of an unknown effect."),
+    StepWaiting: Kind("info", "A step waits for a person's answer, for a time or for a signal."),
+    ApprovalRequested: Kind("info", "A call waits until a person allows it."),
+    ApprovalDecided: Kind("info", "A call was allowed, denied, or allowed with other arguments."),
+    QuestionAnswered: Kind("info", "A person answered a step's question."),
+    SignalReceived: Kind("info", "A signal came from outside."),
+    ChildStarted: Kind("info", "A step is a child run from now on."),
+    ChildFinished: Kind("info", "A child run ended."),
+    EffectCompensating: Kind("info", "The undoing of an effect began."),
+    EffectCompensated: Kind("info", "An effect was undone, or could not be."),
     ModelCalled: Kind("info", "A model answered."),
     UnknownEvent: Kind("warn", "A newer version wrote an event that this code does not know."),
 }
@@ -106,6 +125,10 @@ def severity_of(event: Event) -> Severity:
             return "warn"
         case StepSkipped(reason="source_failed"):
             return "warn"
+        case EffectCompensated(code=str()):
+            return "error"
+        case ChildFinished(state=state) if state != "succeeded":
+            return "warn"
         case ModelCalled(stop=stop) if stop not in _WHOLE_STOPS:
             return "warn"
         case _:
@@ -118,6 +141,8 @@ def summary_of(event: Event) -> str:
         return _of_step(event)
     if isinstance(event, _RunEvent):
         return _of_run(event)
+    if isinstance(event, WaitEvent):
+        return of_wait(event)
     match event:
         case MessageReceived(refused=refused):
             return "message received" if refused is None else f"message refused: {refused}"
@@ -144,6 +169,10 @@ def detail_of(event: Event) -> str | None:
             return "; hint: ".join(part for part in (message, hint) if part) or None
         case StepRetried(message=text) | StepUnknown(message=text) | RunCreated(goal=text) | RunCancelRequested(note=text):
             return text or None
+        case ApprovalRequested(why=text) | ApprovalDecided(note=text) | StepWaiting(text=text) | ChildStarted(goal=text):
+            return text or None
+        case ChildFinished(message=text) | EffectCompensated(message=text):
+            return text or None
         case PlanRejected(findings=findings) | CheckRefused(findings=findings):
             return "; ".join(f"{finding.path}: {finding.message}" for finding in findings or ()) or None
         case _:
@@ -160,8 +189,8 @@ def _of_run(event: _RunEvent) -> str:
             return f"released: {reason}"
         case RunWaiting(reason=reason, steps=steps):
             return f"waits: {reason}" + (f" ({', '.join(steps)})" if steps else "")
-        case RunWoken():
-            return "goes on"
+        case RunWoken(by=by, accepted=accepted):
+            return "let go on" + (f" by {by}" if by is not None else "") + (", with changed code" if accepted is not None else "")
         case RunCancelRequested(by=by):
             return "cancel requested" + (f" by {by}" if by is not None else "")
         case RunSucceeded():

@@ -12,13 +12,21 @@ from agent_sdk.runtime.runtime import Runtime
 async def cancel_run(runtime: Runtime, run_id: RunId, *, by: PrincipalId | None = None, note: str | None = None) -> RunHandle[Any]:
     """Ask for the run's end; where nobody performs the run, take it over and end it here, which needs none of its agent's parts.
 
+    A run with effects to be undone needs its tools for that: it ends here where the App has its agent, else in a process that has it.
+
     Raises:
         NotFound: no such run. RunEnded: it has ended.
     """
     handle = runtime.attach(run_id)
     await handle.cancel(by=by, note=note)
+    run = await handle.state()
+    agent: AgentDeclaration[Any, Any] | None = _stand_in()
+    if run.undoable and run.created is not None and run.created.compensate:
+        agent = next((known for known in runtime.app.known if known.name == run.created.agent), None)
+        if agent is None:
+            return handle
     try:
-        return await runtime.resume(run_id, agent=_stand_in())
+        return await runtime.resume(run_id, agent=agent)
     except (RunBusy, RunEnded):
         return handle
 

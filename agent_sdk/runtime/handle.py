@@ -1,12 +1,12 @@
 """A run in the hands of whoever started it or looked it up: follow it, stop it, take its answer."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import RequestError, RunCancelled, RunExpired, RunFailed, RunSuspended, RunWaits
-from agent_sdk.core.events import Fact
+from agent_sdk.core.events import Fact, RunReleased
 from agent_sdk.core.ids import PrincipalId, RunId
 from agent_sdk.core.model import TextDelta
 from agent_sdk.core.ports import TokenDelta
@@ -23,12 +23,11 @@ OutputT = TypeVar("OutputT")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a handle finds out about its run. `minded` says that this process takes the run up again when it is due."""
+    """Where a handle finds out about its run; `live` are those that this process performs."""
 
     mailing: Mailing
     tokens: TokenChannel
     live: Mapping[RunKey, Performance]
-    minded: Collection[RunKey]
 
 
 class RunHandle(Generic[OutputT]):
@@ -130,25 +129,22 @@ class RunHandle(Generic[OutputT]):
             await self._performance.suspend(grace_s)
 
     async def settled(self) -> Run:
-        """Return the run once there is nothing to wait for: it ended, or was handed back, or waits for somebody who has not come yet.
+        """Return the run once there is nothing to wait for: it ended, or this process handed it back, or it waits for somebody.
 
-        Where neither this process nor one of its waits has to do with it, that is its end.
+        Whoever performs it: another process's run is followed through its journal.
 
         Raises:
             StorageError: the journal failed; the run can be resumed.
         """
         performance = self._performance
-        if performance is None and not self._is_here:
-            async for _ in self._journal.watch(self.tenant, self.run_id):
-                pass
         while True:
             if performance is not None:
                 await performance.wait()
             run = performance.run if performance is not None and performance.run.is_ended else await self.state()
-            if not await self._goes_on(run):
+            is_handed_back = performance is not None and performance.outcome == "suspended"
+            if is_handed_back or not await self._goes_on(run):
                 return run
-            async for _ in self._journal.watch(self.tenant, self.run_id, after=run.head):
-                break
+            await self._stands_elsewhere(run.head)
             performance = self._performance if (self.tenant, self.run_id) in self._desk.live else None
 
     @property
@@ -157,18 +153,18 @@ class RunHandle(Generic[OutputT]):
         self._latest = self._desk.live.get((self.tenant, self.run_id), self._latest)
         return self._latest
 
-    @property
-    def _is_here(self) -> bool:
-        key = self.tenant, self.run_id
-        return key in self._desk.live or key in self._desk.minded
-
     async def _goes_on(self, run: Run) -> bool:
-        """Say whether a run that is not performed at the moment will be, without anybody's doing."""
-        if run.is_ended or not self._is_here:
+        """Say whether the run goes on without anybody's doing, sooner or later."""
+        if run.is_ended:
             return False
         row = await self._journal.row(self.tenant, self.run_id)
-        is_due = row.inbox_head > row.inbox_seen or row.reason in {"timer", "child"}
-        return row.owner is not None or row.state != "waiting" or is_due
+        return row.owner is not None or row.state != "waiting" or row.inbox_head > row.inbox_seen or row.reason in {"timer", "child"}
+
+    async def _stands_elsewhere(self, head: int) -> None:
+        """Return when the run was taken up here, or given up or ended by another process."""
+        async for envelope in self._journal.watch(self.tenant, self.run_id, after=head):
+            if (self.tenant, self.run_id) in self._desk.live or envelope.type == RunReleased.type:
+                return
 
     def _parsed(self, run: Run) -> OutputT:
         if self._agent is None:
@@ -178,7 +174,11 @@ class RunHandle(Generic[OutputT]):
 
 def _wait(run: Run) -> RunWaits:
     if run.reason != "unknown_effect":
-        return RunWaits(f"run {run.run_id} waits: {run.reason}", hint="its journal says for what: `agent-sdk runs show`")
+        waiting = ", ".join(f"step {step} ({pending.kind}: {pending.text or pending.name})" for step, pending in run.graph.parked.items())
+        return RunWaits(
+            f"run {run.run_id} waits: {run.reason}{f': {waiting}' if waiting else ''}",
+            hint="Runtime.approve, answer, signal and wake let it go on, and so do their `agent-sdk runs` commands",
+        )
     lost = [run.graph.steps[identity] for identity in run.graph.unknown]
     told = "; ".join(f"step {each.id} ({each.tool}): {each.failure.message if each.failure else 'nobody knows'}" for each in lost)
     return RunWaits(

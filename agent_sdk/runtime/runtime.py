@@ -11,10 +11,10 @@ from agent_sdk.core.events import Event, Fact, PlanAccepted
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, TenantId
 from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.plan import Plan, plan_to_json
-from agent_sdk.core.ports import Dispatcher, RunFilter, RunRow, SessionMove, Ticket
+from agent_sdk.core.ports import RunFilter, RunRow, SessionMove, Ticket
 from agent_sdk.core.run import ENDS, Run
 from agent_sdk.core.strict_json import require_storable
-from agent_sdk.dispatch import JournalDispatcher
+from agent_sdk.dispatch import JournalDispatcher, open_dispatcher
 from agent_sdk.execution import shape_of
 from agent_sdk.observability import Follower, HookSink
 from agent_sdk.runtime.app import App
@@ -58,7 +58,7 @@ class Runtime(Mailing):
         self.stage = stage
         self._world = holds.world
         self._minder = Minder(stage, JournalDispatcher(holds.journal, holds.world.clock, holds.world.random))
-        self._desk = Desk(self, stage.tokens, stage.live, self._minder.minded)
+        self._desk = Desk(self, stage.tokens, stage.live)
         self._is_closing = False
         stage.on_over = self._over
         stage.on_child = self._minder.mind
@@ -73,14 +73,14 @@ class Runtime(Mailing):
         tenant: str = DEFAULT_TENANT,
         settings: "LoadedSettings | None" = None,
         world: World | None = None,
-        dispatcher: Dispatcher | None = None,
+        dispatch: str | None = None,
         lease_s: float = LEASE_S,
     ) -> AsyncGenerator["Runtime"]:
         """Open the journal at `url` (`sqlite:///agent.db`, `postgresql://host/db`, `memory://`) and hand out a runtime.
 
-        Without a `dispatcher` the journal itself tells workers of new runs. A lost process's runs are taken over after `lease_s`, at once
-        where the file system tells of its end. When the block is left, runs that are still performed are handed back; they can be resumed
-        by any process that opens the journal.
+        Workers hear of new runs from the journal itself, or where `dispatch` names one, `nats://host:4222`, from a queue. A lost process's
+        runs are taken over after `lease_s`, at once where the file system tells of its end. When the block is left, runs that are still
+        performed are handed back; they can be resumed by any process that opens the journal.
 
         Raises:
             ConfigError: the URL or the settings are wrong. StorageError: the journal cannot be opened.
@@ -90,8 +90,8 @@ class Runtime(Mailing):
         async with AsyncExitStack() as stack:
             journal = await open_journal(url, clock=world.clock)
             stack.push_async_callback(journal.close)
-            if dispatcher is None:
-                dispatcher = JournalDispatcher(journal, world.clock, world.random)
+            dispatcher = await open_dispatcher(dispatch, journal, clock=world.clock, random=world.random)
+            stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
             pool = _make_pool(settings)

@@ -123,7 +123,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "agent-sdk.yaml").write_text(
         "model: gpt-5\n"
-        "journal: postgres://me:hunter2@host/db\n"
+        "journal: mysql://me:hunter2@host/db\n"
         "tenant: 12\n"
         "logging: loud\n"
         "limits:\n"
@@ -142,8 +142,8 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert "\n".join(str(finding) for finding in findings_of(tmp_path, environ, {"limits.max_turns": "9" * 5000, "app": "app"})) == (
         'agent-sdk.yaml:1:1 (model): not allowed; expected vendor:name such as openai:gpt-5-mini, or null; found "gpt-5"; '
         "hint: did you mean openai:gpt-5?\n"
-        'agent-sdk.yaml:2:1 (journal): not allowed; expected a URL such as sqlite:///agent.db; found "postgres://***@host/db"; '
-        "hint: the schemes are sqlite, memory\n"
+        'agent-sdk.yaml:2:1 (journal): not allowed; expected a URL such as sqlite:///agent.db; found "mysql://***@host/db"; '
+        "hint: the schemes are sqlite, memory, postgresql, postgres\n"
         "agent-sdk.yaml:3:1 (tenant): wrong type; expected 1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit; "
         "found 12; hint: put it in quotes\n"
         "agent-sdk.yaml:4:1 (logging): wrong type; expected a mapping of settings; found text\n"

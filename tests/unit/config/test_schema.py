@@ -27,4 +27,4 @@ def test_the_table_knows_what_a_key_may_hold() -> None:
 
 
 def test_sections_hold_keys_and_are_none() -> None:
-    assert sections() == {"openai", "model_call", "limits", "logging", "threads"}
+    assert sections() == {"openai", "model_call", "limits", "logging", "threads", "worker", "backup", "retention"}

@@ -3,8 +3,14 @@
 from decimal import Decimal
 
 from agent_sdk.core.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     CallMark,
     CheckRefused,
+    ChildFinished,
+    ChildStarted,
+    EffectCompensated,
+    EffectCompensating,
     EffectDecided,
     Event,
     Fact,
@@ -13,6 +19,7 @@ from agent_sdk.core.events import (
     PlanAccepted,
     PlanRejected,
     PlanRevised,
+    QuestionAnswered,
     RunCancelled,
     RunCancelRequested,
     RunClaimed,
@@ -23,6 +30,7 @@ from agent_sdk.core.events import (
     RunSucceeded,
     RunWaiting,
     RunWoken,
+    SignalReceived,
     StepFailed,
     StepFinished,
     StepRetried,
@@ -30,6 +38,7 @@ from agent_sdk.core.events import (
     StepSkipped,
     StepStarted,
     StepUnknown,
+    StepWaiting,
     UnknownEvent,
 )
 from agent_sdk.core.findings import Finding
@@ -74,6 +83,15 @@ EVENTS: tuple[Event, ...] = (
     StepSkipped(_STEP, "source_failed", StepId("list")),
     StepUnknown(_STEP, 1, "owner_lost", TEXT, TEXT),
     EffectDecided(_STEP, "done", PrincipalId("ann"), TEXT),
+    EffectCompensating(_STEP, 2, "key-1~undo"),
+    EffectCompensated(_STEP, 2, "tool_failed", TEXT, TEXT),
+    StepWaiting(_STEP, "question", wake_at=AT, text=TEXT),
+    ApprovalRequested(_STEP, "count", "ab", AT, TEXT, {"api_key": SECRET}),
+    ApprovalDecided(_STEP, "edit", "cd", PrincipalId("ann"), StepId("count~9"), TEXT, {"api_key": SECRET}),
+    QuestionAnswered(_STEP, PrincipalId("ann"), Label(), TEXT),
+    SignalReceived("paid", PrincipalId("shop"), {"token": SECRET}),
+    ChildStarted(_STEP, RunId("run-2"), "helper", TEXT),
+    ChildFinished(_STEP, RunId("run-2"), "failed", "tool_failed", Label(), TEXT, TEXT),
     ModelCalled(
         StepId("t1"),
         "turn",

@@ -2,17 +2,25 @@ import pytest
 
 from agent_sdk.core.envelope import EVENT_CLASSES
 from agent_sdk.core.events import (
+    ApprovalDecided,
+    ChildFinished,
+    EffectCompensated,
+    EffectCompensating,
     Event,
     MessageReceived,
     ModelCalled,
+    QuestionAnswered,
     RunCreated,
     RunWaiting,
+    RunWoken,
+    SignalReceived,
     StepFailed,
     StepSkipped,
     StepStarted,
+    StepWaiting,
     UnknownEvent,
 )
-from agent_sdk.core.ids import StepId
+from agent_sdk.core.ids import PrincipalId, RunId, StepId
 from agent_sdk.core.usage import Usage
 from agent_sdk.observability.taxonomy import KINDS, detail_of, family_of, render_duration, severity_of, summary_of
 from tests.unit.observability.samples import EVENTS, SECRET, TEXT
@@ -74,6 +82,26 @@ def test_summaries_say_what_matters_and_leave_out_what_is_usual() -> None:
     assert said["run.teleported"] == "event run.teleported v3 is not known to this version"
     assert summary_of(RunWaiting("approval")) == "waits: approval"
     assert summary_of(ModelCalled(StepId("t1"), "turn", "m", Usage(), "end", ())) == "m answered t1 (turn): 0 + 0 tokens"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (StepWaiting(StepId("a"), "timer", wake_at=1), "a waits for its time"),
+        (StepWaiting(StepId("a"), "signal", "paid"), "a waits for the signal paid"),
+        (StepWaiting(StepId("a"), "question"), "a waits for a person's answer"),
+        (ApprovalDecided(StepId("a"), "expire", "ab"), "a denied: nobody decided in time"),
+        (ApprovalDecided(StepId("a"), "edit", "ab", becomes=StepId("a~7")), "a approved with other arguments, as a~7"),
+        (QuestionAnswered(StepId("a"), PrincipalId("ann")), "a answered by ann"),
+        (SignalReceived("paid"), "signal paid received"),
+        (ChildFinished(StepId("a"), RunId("run_2"), "succeeded"), "a: child run run_2 succeeded"),
+        (EffectCompensating(StepId("a"), 1, "k"), "undoing a"),
+        (EffectCompensated(StepId("a"), 1), "a undone"),
+        (RunWoken(PrincipalId("ann"), {}), "let go on by ann, with changed code"),
+    ],
+)
+def test_waits_and_what_ends_them_are_told_in_plain_words(event: Event, said: str) -> None:
+    assert summary_of(event) == said
 
 
 def test_details_are_the_users_own_texts_and_none_where_there_are_none() -> None:
