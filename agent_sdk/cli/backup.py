@@ -78,8 +78,10 @@ def restore(
         verified = asyncio.run(restore_backup(target, opened.settings.journal, _tools(opened, programs), force=force))
     manifest = verified.manifest
     if json:
-        emit(to_json_text({"v": 1, "restored": str(target), **_record(manifest)}))
+        emit(to_json_text({"v": 1, "restored": str(target), **_record(manifest), "how": verified.how, "why_not": verified.why_not}))
         return
+    if verified.why_not is not None:
+        tell(f"the runs were not checked before, only the copy's bytes: {safe(verified.why_not)}")
     tell(f"{_counted(manifest)} are back, as they were at {_time(manifest.created_at)}")
     if manifest.contents.unfinished:
         tell(
