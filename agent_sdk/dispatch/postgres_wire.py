@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -52,7 +52,7 @@ class PostgresWire:
         self._dsn = _without_pool(url)
         self._clock = clock
         self._connection: _Connection | None = None
-        self._mending = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._failed_at: float | None = None
         self._listeners: dict[str, Arrived] = {}
         self._parts: dict[tuple[str, int], list[str]] = {}
@@ -68,35 +68,23 @@ class PostgresWire:
         """
         wire = cls(url, clock)
         try:
-            await wire._connected()
+            await wire._do("answer", _nothing)
         except OutsideError as error:
             raise ConfigError(error.message, hint="look at the address, and whether the server runs") from error
         return wire
 
     async def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        connection = await self._connected()
         notes = [(f"agent_sdk_{topic}", part) for topic, data in messages for part in self._split(data.decode())]
-        try:
-            await connection.executemany("SELECT pg_notify($1, $2)", notes)
-        except _FAILURES as error:
-            raise OutsideError(f"Postgres did not take a message: {type(error).__name__}") from error
+        await self._do("take a message", lambda connection: connection.executemany("SELECT pg_notify($1, $2)", notes))
 
     async def listen(self, topic: str, arrived: Arrived) -> None:
         self._listeners[topic] = arrived
-        connection = await self._connected()
-        try:
-            await connection.add_listener(f"agent_sdk_{topic}", self._notified)
-        except _FAILURES as error:
-            raise OutsideError(f"Postgres cannot be listened to: {type(error).__name__}") from error
+        await self._do("begin to listen", lambda connection: connection.add_listener(f"agent_sdk_{topic}", self._notified))
 
     async def ignore(self, topic: str) -> None:
         self._listeners.pop(topic, None)
         self._parts = {key: parts for key, parts in self._parts.items() if key[0] != topic}
-        connection = await self._connected()
-        try:
-            await connection.remove_listener(f"agent_sdk_{topic}", self._notified)
-        except _FAILURES as error:
-            raise OutsideError(f"Postgres did not end a subscription: {type(error).__name__}") from error
+        await self._do("cease to listen", lambda connection: connection.remove_listener(f"agent_sdk_{topic}", self._notified))
 
     async def close(self) -> None:
         self._is_closed = True
@@ -104,19 +92,27 @@ class PostgresWire:
         if connection is not None:
             await _closed(connection)
 
+    async def _do(self, what: str, act: Callable[[_Connection], Awaitable[None]]) -> None:
+        """Do one thing at a time, since a connection can no more."""
+        async with self._turn:
+            connection = await self._connected()
+            try:
+                await act(connection)
+            except _FAILURES as error:
+                raise OutsideError(f"Postgres did not {what}: {type(error).__name__}") from error
+
     async def _connected(self) -> _Connection:
         """Return the connection, made anew where it was lost; after a failure not before a moment has passed."""
-        async with self._mending:
-            if self._connection is not None and not self._connection.is_closed():
-                return self._connection
-            if self._is_closed or (self._failed_at is not None and self._clock.monotonic() < self._failed_at + RETRY_S):
-                raise OutsideError("there is no connection to Postgres")
-            try:
-                self._connection = await self._connect()
-            except _FAILURES as error:
-                self._failed_at = self._clock.monotonic()
-                raise OutsideError(f"no connection to Postgres can be made: {type(error).__name__}") from None  # its text may show the URL
+        if self._connection is not None and not self._connection.is_closed():
             return self._connection
+        if self._is_closed or (self._failed_at is not None and self._clock.monotonic() < self._failed_at + RETRY_S):
+            raise OutsideError("there is no connection to Postgres")
+        try:
+            self._connection = await self._connect()
+        except _FAILURES as error:
+            self._failed_at = self._clock.monotonic()
+            raise OutsideError(f"no connection to Postgres can be made: {type(error).__name__}") from None  # its text may show the URL
+        return self._connection
 
     async def _connect(self) -> _Connection:
         settings = {"application_name": "agent_sdk tokens"}
@@ -153,6 +149,10 @@ class PostgresWire:
             self._sent += 1
             mark = "." if start + CHARACTERS >= len(text) else "+"
             yield f"{self._sent}{mark}{text[start : start + CHARACTERS]}"
+
+
+async def _nothing(_: _Connection) -> None:
+    """Do nothing with a connection that there is."""
 
 
 def _marked(payload: str) -> tuple[str, str, str]:

@@ -97,7 +97,8 @@ async def test_two_tenants_with_a_run_of_one_id_do_not_see_each_other() -> None:
         relay.of(ACME).publish(delta(0))
         relay.of(GLOBEX).end(RUN)
         assert [item async for item in theirs] == []
-    assert relay.of(ACME) is relay.of(ACME)
+    kept = relay.of(ACME)
+    assert relay.of(ACME) is kept
 
 
 @pytest.mark.parametrize(
@@ -122,9 +123,13 @@ async def test_the_whole_reply_and_a_new_attempt_are_shown_behind_a_hole() -> No
 
 async def test_an_error_of_the_follower_leaves_the_block_as_it_is() -> None:
     line = OneLine()
-    with pytest.raises(LookupError):
+
+    async def follow() -> None:
         async with TokenRelay(line).of(ACME).subscribe(RUN):
             await asyncio.sleep(0)
             assert line.followed == 1
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await follow()
     assert line.followed == 0
