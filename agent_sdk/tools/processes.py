@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -110,7 +109,7 @@ class _Child:
     def __init__(self, request: Request) -> None:
         self._request = request
         self.limits = request.limits
-        self._name = f"agent-sdk-tool-{secrets.token_hex(8)}"
+        self._name = f"agent-sdk-tool-{id(self):x}"
         self._lock = threading.Lock()
         self._process: BaseProcess | None = None
         self._is_over = False
@@ -203,7 +202,7 @@ def died(error: OSError | MemoryError, limits: Limits) -> ToolProcessDied:
     code = getattr(error, "exitcode", None)
     if isinstance(error, MemoryError):
         return _out_of_memory(limits)
-    if code == -getattr(signal, "SIGXCPU", 0):
+    if limits.cpu_s is not None and code == -getattr(signal, "SIGXCPU", 0):
         return ToolProcessDied(
             f"the tool's process used up its processor time: cpu_s is {limits.cpu_s:g}", hint="raise cpu_s, or give it less at a time"
         )

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import JsonValue
 
-from agent_sdk.core.errors import ArgumentsInvalid, ResultInvalid
+from agent_sdk.core.errors import ArgumentsInvalid, ConfigError, ResultInvalid
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.ports import Tool
-from agent_sdk.core.tools import ToolContext
-from agent_sdk.tools import ThreadPool, tool
+from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
+from agent_sdk.tools import ThreadPool, WaitTool, ask_person, tool, wait_for, wait_for_signal, wait_until
 
 CONTEXT: ToolContext[object] = ToolContext(TenantId("t"), RunId("r"), StepId("s"), attempt=1, idempotency_key="k", deps=None)
 
@@ -143,3 +143,123 @@ def test_any_json_value_comes_through_as_it_is(kind: Make) -> None:
 
         holds()
     pool.close()
+
+
+class Bookings:
+    """Keeps what was booked, so that it can be undone."""
+
+    def __init__(self) -> None:
+        self.seats: dict[str, int] = {}
+
+    def book(self, seats: int, ctx: ToolContext[object]) -> int:
+        """Book seats."""
+        self.seats[ctx.idempotency_key] = seats
+        return seats
+
+    async def book_async(self, seats: int, ctx: ToolContext[object]) -> int:
+        """Book seats."""
+        return self.book(seats, ctx)
+
+    def cancel(self, output: int, ctx: ToolContext[object]) -> None:
+        if self.seats.get(ctx.idempotency_key) == output:
+            del self.seats[ctx.idempotency_key]
+
+    async def cancel_async(self, output: int, ctx: ToolContext[object]) -> None:
+        self.cancel(output, ctx)
+
+
+Book = Callable[[Bookings, ThreadPool], Tool]
+
+
+def over_ten(seats: int) -> bool:
+    return seats > 10
+
+
+def book_in_a_thread(bookings: Bookings, pool: ThreadPool) -> Tool:
+    return tool(name="book", approval=over_ten, compensate=bookings.cancel)(bookings.book).bound_to(pool)
+
+
+def book_inline(bookings: Bookings, pool: ThreadPool) -> Tool:
+    return tool(name="book", approval=over_ten, compensate=bookings.cancel, inline=True)(bookings.book)
+
+
+def book_on_the_loop(bookings: Bookings, pool: ThreadPool) -> Tool:
+    return tool(name="book", approval=over_ten, compensate=bookings.cancel_async)(bookings.book_async)
+
+
+def book_on_both(bookings: Bookings, pool: ThreadPool) -> Tool:
+    return tool(name="book", approval=over_ten, compensate=bookings.cancel)(bookings.book_async).bound_to(pool)
+
+
+@pytest.fixture(params=[book_in_a_thread, book_inline, book_on_the_loop, book_on_both])
+def make_book(request: pytest.FixtureRequest) -> Book:
+    made: Book = request.param
+    return made
+
+
+def test_whether_a_person_is_asked_depends_on_the_arguments_alone(make_book: Book, pool: ThreadPool) -> None:
+    book = make_book(Bookings(), pool)
+    assert book.approval({"seats": 10}) is None
+    assert [book.approval({"seats": 11}) for _ in range(2)] == ["book asks for approval of this call"] * 2
+
+
+def test_without_a_rule_no_call_needs_a_word(echo: Tool) -> None:
+    assert echo.approval({"value": 1}) is None
+
+
+async def test_an_undone_call_may_be_undone_again(make_book: Book, pool: ThreadPool) -> None:
+    bookings = Bookings()
+    book = make_book(bookings, pool)
+    assert book.spec.undoes
+    output = await book.call({"seats": 3}, CONTEXT)
+    for _ in range(2):
+        await book.compensate({"seats": 3}, output, CONTEXT)
+        assert bookings.seats == {}
+
+
+async def test_what_cannot_be_undone_says_so(echo: Tool) -> None:
+    assert not echo.spec.undoes
+    with pytest.raises(ConfigError):
+        await echo.compensate({"value": 1}, 1, CONTEXT)
+
+
+def test_a_call_waits_for_nothing(echo: Tool) -> None:
+    assert echo.spec.kind == "call"
+    with pytest.raises(ConfigError):
+        echo.wait({"value": 1})
+
+
+CHILD = ToolSpec(
+    "hire", "Hire.", {"type": "object", "properties": {"goal": {"type": "string"}}, "required": ["goal"]}, {}, "read", kind="child"
+)
+WAITS: list[tuple[Tool, dict[str, JsonValue]]] = [
+    (ask_person(), {"question": "Red or blue?"}),
+    (wait_for(), {"seconds": 1.5}),
+    (wait_until(), {"until": "2030-01-01T00:00:00Z"}),
+    (wait_for_signal("paid"), {}),
+    (WaitTool(CHILD, lambda args: Wait("child", text=str(args["goal"]), name="helper")), {"goal": "Find it."}),
+]
+
+
+@pytest.fixture(params=WAITS, ids=[waits.spec.name for waits, _ in WAITS])
+def waiting(request: pytest.FixtureRequest) -> tuple[Tool, dict[str, JsonValue]]:
+    made: tuple[Tool, dict[str, JsonValue]] = request.param
+    return made
+
+
+async def test_a_wait_says_what_it_waits_for_and_is_never_called(waiting: tuple[Tool, dict[str, JsonValue]]) -> None:
+    waits, args = waiting
+    assert (waits.spec.effect, waits.spec.undoes, waits.approval(args), waits.problems(args)) == ("read", False, None, [])
+    assert waits.wait(args).kind == waits.spec.kind
+    assert waits.wait(args) == waits.wait(args)
+    with pytest.raises(ConfigError):
+        await waits.call(args, CONTEXT)
+
+
+def test_a_wait_with_arguments_that_do_not_hold_does_not_begin(waiting: tuple[Tool, dict[str, JsonValue]]) -> None:
+    waits, args = waiting
+    wrong: dict[str, JsonValue] = {**args, "other": 1}
+    with pytest.raises(ArgumentsInvalid) as caught:
+        waits.wait(wrong)
+    assert caught.value.findings == tuple(waits.problems(wrong))
+    assert [finding.path for finding in caught.value.findings] == ["$.other"]

@@ -13,6 +13,15 @@ class Order(BaseModel):
     total: int
 
 
+class Unreadable:
+    """Can be called, and does not say with what."""
+
+    __signature__ = "none"
+
+    def __call__(self, order: Order) -> bool:
+        return True
+
+
 class Broken(Exception):
     def __str__(self) -> str:
         raise RuntimeError
@@ -170,6 +179,7 @@ def test_a_rule_in_a_class_body_is_bound_as_its_tool() -> None:
     [
         ({"approval": " "}, "its reason for approval is empty"),
         ({"approval": 3}, "its approval is no function that can be asked"),
+        ({"approval": Unreadable()}, "its approval is no function that can be asked"),
         ({"approval": later}, "its approval rule is async"),
         ({"approval": of_price}, "asks for 'price', which is no parameter of the tool"),
         ({"approval": by_position}, "takes arguments by position alone"),

@@ -80,6 +80,7 @@ def test_dependencies_do_not_cross() -> None:
 
 
 def test_limits_that_the_system_does_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
     assert declared(double, memory_mb=500, cpu_s=2).declaration.limits == isolation.Limits(500, 2)
     monkeypatch.setattr(sys, "platform", "darwin")
     assert declared(double, cpu_s=2).name == "double"

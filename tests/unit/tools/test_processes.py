@@ -51,11 +51,12 @@ def ended(code: int | None) -> Callable[[], OSError]:
         (ended(-9), Limits(), "the tool's process was killed from outside"),
         (ended(-11), Limits(), "the tool's process ended by SIGSEGV and gave no answer"),
         (ended(-99), Limits(), "the tool's process ended by signal 99 and gave no answer"),
+        (ended(-24), Limits(), "the tool's process ended by SIGXCPU and gave no answer"),
         (ended(3), Limits(), "the tool's process ended with exit code 3 and gave no answer"),
         (ended(None), Limits(), "the tool's process ended and gave no answer"),
         (MemoryError, Limits(memory_mb=64), "the tool's process ran out of memory: memory_mb is 64"),
     ],
-    ids=["time", "killed", "crashed", "odd", "exited", "unknown", "memory"],
+    ids=["time", "killed", "crashed", "time of others", "odd", "exited", "unknown", "memory"],
 )
 def test_how_a_process_died_is_said(error: Callable[[], OSError | MemoryError], limits: Limits, said: str) -> None:
     death = died(error(), limits)
