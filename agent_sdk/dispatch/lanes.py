@@ -1,5 +1,6 @@
 """How tickets are told apart: a lane for each queue and version of an agent, named by digests, since names may hold anything."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,4 +52,4 @@ def is_open(wanted: Wanted) -> bool:
 
 
 def _digest(*words: str) -> str:
-    return sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return sha256(json.dumps(words).encode()).hexdigest()[:20]

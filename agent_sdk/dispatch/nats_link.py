@@ -42,7 +42,7 @@ class NatsOptions:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"{self.name!r} cannot name a NATS stream", hint="use letters, digits, - and _, 64 at most")
         for url in self.urls:
-            if urlsplit(url).scheme not in _SCHEMES or not _has_host(url):
+            if not _is_address(url):
                 raise ConfigError(
                     f"{render_servers(url)!r} is no address of a NATS server", hint="write nats://host:4222 or tls://host:4222"
                 )
@@ -117,8 +117,9 @@ def _unreachable(options: NatsOptions, said: str) -> ConfigError:
     )
 
 
-def _has_host(url: str) -> bool:
+def _is_address(url: str) -> bool:
     try:
-        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+        parts = urlsplit(url)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

@@ -131,12 +131,13 @@ class WireTokenLine:
                 async with asyncio.timeout(BEAT_S):
                     await self._beat_now.wait()
             self._beat_now.clear()
-            await self._tried(self._beat())
+            now = self._clock.monotonic()
+            self._wanted = {topic: until for topic, until in self._wanted.items() if until > now}
+            if self._readers or self._listened:
+                await self._tried(self._beat())
 
     async def _beat(self) -> None:
-        """Listen to what is followed and to nothing else, say it to all, and forget what others said too long ago."""
-        now = self._clock.monotonic()
-        self._wanted = {topic: until for topic, until in self._wanted.items() if until > now}
+        """Listen to what is followed and to nothing else, and say it to all."""
         for topic in self._listened - self._readers.keys():
             await self._wire.ignore(topic)
             self._listened.discard(topic)
