@@ -43,4 +43,5 @@ every finished step is durable before the next begins: SQLite with synchronous=F
 - Pydantic AI, DBOS: each run is a workflow, the model's calls and the tool are its steps; SQLite is in the rollback mode that DBOS ships.
   Its queue is polled every second, and every 50 ms where it is "eager"; {AT_ONCE} runs at once in a worker, as ours. Another worker takes
   over the runs of a dead one through the Conductor service alone; without it they wait for a process of the dead one's executor id.
-- Started again: the start of the process counts, and for ours the rest of its lease of {LEASE_S:g} s."""
+- Resumption: the start of a process counts. Ours waits on Postgres until the lease of {LEASE_S:g} s has run out, and on SQLite for nothing:
+  the lock of a dead owner's file is free."""
