@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from agent_sdk.core.errors import OutsideError
-from agent_sdk.testing.postgres_programs import Servant, find_programs, is_open_to, servant
+from agent_sdk.testing.postgres_programs import Servant, copy_programs, find_programs, is_open_to, servant
 
 StopMode = Literal["smart", "fast", "immediate"]
 
@@ -127,7 +127,7 @@ class PrivatePostgres:
         root = self.root
         self._hand_over(root)
         if not is_open_to(programs, self._servant):
-            programs = shutil.copytree(programs.parent, root / "programs", symlinks=True) / programs.name
+            programs = copy_programs(programs, root / "programs")
             self._hand_over(root / "programs")
         self.programs = programs
         self._keeper = subprocess.Popen(  # noqa: S603 - a shell line of our own, over paths of our own

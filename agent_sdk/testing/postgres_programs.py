@@ -74,6 +74,16 @@ def is_open_to(path: Path, user: Servant | None) -> bool:
     return all(_may_enter(directory.stat(), user) for directory in (path, *path.parents))
 
 
+def copy_programs(programs: Path, to: Path) -> Path:
+    """Copy an installation, with the libraries that a wheel keeps beside its package, and return the programs' directory in the copy."""
+    package = programs.parents[1]
+    copied = shutil.copytree(programs.parent, to / package.name / programs.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, to / libraries.name)
+    return copied / programs.name
+
+
 def _may_enter(status: os.stat_result, user: Servant) -> bool:
     if status.st_uid == user.uid:
         return bool(status.st_mode & stat.S_IXUSR)

