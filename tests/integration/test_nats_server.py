@@ -27,9 +27,11 @@ def server() -> Generator[PrivateNats]:
 
 
 def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0 and probe.recv(5) == b"INFO "
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
+            return probe.recv(5) == b"INFO "
+    except OSError:
+        return False
 
 
 def is_silent(port: int) -> bool:
