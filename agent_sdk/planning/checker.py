@@ -260,7 +260,7 @@ class _PlanCheck:
             used.update((*sources, *step.after))
         for index, step in enumerate(self._plan.steps):
             tool = self._checker.tools.get(step.tool) if isinstance(step, ToolStep) else None
-            changes_nothing = isinstance(step, ModelStep) or (tool is not None and tool.spec.effect == "read")
+            changes_nothing = isinstance(step, ModelStep) or (tool is not None and tool.spec.effect == "read" and tool.spec.kind == "call")
             if step.id not in used and changes_nothing:
                 yield Finding(
                     "unused_step", f"$.steps[{index}]", f"nothing uses the output of {step.id!r}", hint="refer to it, or leave it out"

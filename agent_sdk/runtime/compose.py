@@ -24,7 +24,7 @@ from agent_sdk.llm import (
 from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.options import tool_name
-from agent_sdk.tools import FunctionTool, ThreadPool
+from agent_sdk.tools import FunctionTool, ProcessPool, ThreadPool
 
 if TYPE_CHECKING:  # the settings' models load with the first settings
     from agent_sdk.config import LoadedSettings
@@ -85,13 +85,27 @@ class Models:
         return OpenAIOptions(openai.key(loaded.environ, loaded.cwd), openai.base_url, timeouts, openai.organization)
 
 
-def bind_tools(agent: AgentDeclaration[Any, Any], pool: ThreadPool) -> Mapping[str, Tool]:
-    """Return the agent's tools by name, each synchronous one bound to the pool."""
-    return {tool_name(tool): _bound(tool, pool) for tool in agent.tools}
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Where tools run that are not async: in threads, or in processes of their own."""
+
+    threads: ThreadPool
+    processes: ProcessPool
+
+    def close(self) -> None:
+        self.threads.close()
+        self.processes.close()
 
 
-def _bound(tool: Tool, pool: ThreadPool) -> Tool:
-    return cast("FunctionTool[..., object]", tool).bound_to(pool) if isinstance(tool, FunctionTool) else tool
+def bind_tools(agent: AgentDeclaration[Any, Any], pools: Pools) -> Mapping[str, Tool]:
+    """Return the agent's tools by name, each bound to the pools that it may run in."""
+    return {tool_name(tool): _bound(tool, pools) for tool in agent.tools}
+
+
+def _bound(tool: Tool, pools: Pools) -> Tool:
+    if not isinstance(tool, FunctionTool):
+        return tool
+    return cast("FunctionTool[..., object]", tool).bound_to(pools.threads, pools.processes)
 
 
 def make_planner(

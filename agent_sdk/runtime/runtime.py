@@ -18,7 +18,7 @@ from agent_sdk.dispatch import JournalDispatcher, open_dispatcher
 from agent_sdk.execution import shape_of
 from agent_sdk.observability import Follower, HookSink
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.compose import Models, bind_tools, make_checker, require_model
+from agent_sdk.runtime.compose import Models, Pools, bind_tools, make_checker, require_model
 from agent_sdk.runtime.creation import DEFAULTS, StartOptions, create, created, require_whole, session_move
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.handle import Desk, RunHandle
@@ -27,7 +27,7 @@ from agent_sdk.runtime.minder import Minder
 from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.stage import LEASE_S, Builder, Holds, Stage, World
 from agent_sdk.storage import open_journal
-from agent_sdk.tools import ThreadPool
+from agent_sdk.tools import ProcessPool, ThreadPool, refuse_second_main
 
 if TYPE_CHECKING:  # the settings' models load with the first settings
     from agent_sdk.config import LoadedSettings
@@ -85,6 +85,7 @@ class Runtime(Mailing):
         Raises:
             ConfigError: the URL or the settings are wrong. StorageError: the journal cannot be opened.
         """
+        refuse_second_main()
         world = world if world is not None else World()
         raised: BaseException | None = None
         async with AsyncExitStack() as stack:
@@ -94,12 +95,12 @@ class Runtime(Mailing):
             stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
-            pool = _make_pool(settings)
-            stack.callback(pool.close)
+            pools = _make_pools(settings)
+            stack.callback(pools.close)
             sinks = [*app.sinks, *(HookSink(hook) for hook in app.hooks)]
             follower = await stack.enter_async_context(Follower.open(journal, sinks, clock=world.clock))
             async with asyncio.TaskGroup() as tasks:
-                stage = Stage(Holds(app, journal, dispatcher, world, models, follower, tasks, pool, lease_s))
+                stage = Stage(Holds(app, journal, dispatcher, world, models, follower, tasks, pools, lease_s))
                 stack.callback(stage.keeper.close)
                 runtime = cls(stage, TenantId(tenant))
                 upkeep = [tasks.create_task(stage.deliver_mail()), tasks.create_task(runtime._minder.run())]
@@ -199,7 +200,7 @@ class Runtime(Mailing):
             require_storable(plan_to_json(plan))
         except ValueError as error:
             raise RequestError(f"the plan cannot be kept: {error}", hint="build it of plain JSON data") from error
-        findings = make_checker(agent, bind_tools(agent, self.stage.holds.pool)).plan(plan, run)
+        findings = make_checker(agent, bind_tools(agent, self.stage.holds.pools)).plan(plan, run)
         if findings:
             raise PlanRefused(findings)
         return PlanAccepted(plan.digest, shape_of(plan), plan=plan)
@@ -216,8 +217,8 @@ class Runtime(Mailing):
                 pass
 
 
-def _make_pool(settings: "LoadedSettings | None") -> ThreadPool:
+def _make_pools(settings: "LoadedSettings | None") -> Pools:
     if settings is None:
-        return ThreadPool()
+        return Pools(ThreadPool(), ProcessPool())
     threads = settings.settings.threads
-    return ThreadPool(threads.size, max_abandoned=threads.max_abandoned)
+    return Pools(ThreadPool(threads.size, max_abandoned=threads.max_abandoned), ProcessPool())

@@ -19,7 +19,7 @@ from agent_sdk.core.run import Run
 from agent_sdk.execution import Executor, Lease, Parts, load_whole
 from agent_sdk.observability import Follower, TokenChannel, bind
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.compose import Models, asks_model, bind_tools, make_checker, make_planner, with_limits
+from agent_sdk.runtime.compose import Models, Pools, asks_model, bind_tools, make_checker, make_planner, with_limits
 from agent_sdk.runtime.creation import created_child
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.keeper import LeaseKeeper, RunKey
@@ -27,7 +27,6 @@ from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.subagent import Subagent
 from agent_sdk.runtime.system import SystemClock, SystemIds, SystemRandom
 from agent_sdk.storage import verify_chain
-from agent_sdk.tools import ThreadPool
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
@@ -60,7 +59,7 @@ class Holds:
     models: Models
     follower: Follower
     tasks: asyncio.TaskGroup
-    pool: ThreadPool
+    pools: Pools
     lease_s: float = LEASE_S
 
 
@@ -145,7 +144,7 @@ class Stage:
     def builder(self, agent: AgentDeclaration[Any, Any], *, plan_only: bool) -> Builder:
         """Join the agent's parts, so that whatever is missing is said before a run exists."""
         holds = self.holds
-        tools = bind_tools(agent, holds.pool)
+        tools = bind_tools(agent, holds.pools)
         checker = make_checker(agent, tools, plan_only=plan_only)
         model, name = holds.models.model(agent.model) if agent.model is not None and asks_model(agent) else (None, "")
         begin_child = partial(self._begin_child, agent)
