@@ -58,15 +58,18 @@ async def examine(url: str, by: Examined) -> list[Check]:
         journal = await open_journal(url, clock=by.clock)
     except AgentSDKError as error:
         return [*checks, _failed("journal", error)]
+    checks.append(Check("journal", "ok", "it opens"))
     try:
-        checks += [Check("journal", "ok", "it opens"), await _integrity(journal), await _chains(journal, by)]
+        checks.append(await _integrity(journal))
+        checks.append(await _chains(journal, by))
         time, now_us = await _time(url, by.clock)
+        checks.append(time)
         rows = await _open_runs(journal, by.tenant)
-        return [*checks, time, *(check(rows, now_us) for check in _OF_RUNS), _overdue(rows, now_us, by.agents)]
     except AgentSDKError as error:
-        return [*checks, _failed("journal", error)]
+        return [*checks, _failed("reading", error)]
     finally:
         await journal.close()
+    return [*checks, *(check(rows, now_us) for check in _OF_RUNS), _overdue(rows, now_us, by.agents)]
 
 
 def worst(checks: Sequence[Check]) -> Status:
@@ -144,12 +147,30 @@ def _leases(rows: Sequence[RunRow], now_us: int) -> Check:
 
 _OF_RUNS = (
     _waiting(
-        "unknown effects", {"unknown_effect"}, "wait for a decision on an effect", "look with `agent-sdk runs show`, and decide each step"
+        "unknown effects",
+        {"unknown_effect"},
+        "wait for a decision on an effect",
+        "look with `agent-sdk effects RUN`, then say `agent-sdk runs decide RUN STEP done|retry|skip|fail`",
     ),
-    _waiting("approvals", {"approval", "question"}, "wait for a person's word", "look with `agent-sdk runs show`, and decide or answer"),
-    _waiting("crash loops", {"crash_loop"}, "were parked since their owners died again and again", "find out why, then wake them"),
-    _waiting("code changes", {"code_changed"}, "wait since the code they depend on has changed", "accept the change, or fork"),
-    _waiting("budgets", {"budget"}, "wait for money or calls", "raise the limit"),
+    _waiting(
+        "approvals",
+        {"approval", "question"},
+        "wait for a person's word",
+        "look with `agent-sdk approvals`, then `agent-sdk runs approve`, `deny`, `edit` or `answer`",
+    ),
+    _waiting(
+        "crash loops",
+        {"crash_loop"},
+        "were parked since their owners died again and again",
+        "find out why, then let them go on with `agent-sdk runs wake RUN`",
+    ),
+    _waiting(
+        "code changes",
+        {"code_changed"},
+        "wait since the code they depend on has changed",
+        "go on with the code of today by `agent-sdk runs wake RUN --accept-code`, or fork the run",
+    ),
+    _waiting("budgets", {"budget"}, "wait for money or calls", "raise the limit that is used up"),
     _leases,
 )
 

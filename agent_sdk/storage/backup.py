@@ -134,13 +134,16 @@ def read_manifest(target: Path) -> Manifest:
         NotFound: there is no backup. JournalCorrupt: the manifest cannot be read.
     """
     try:
-        return load(Manifest, (target / MANIFEST).read_bytes())
+        manifest = load(Manifest, (target / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"{target} is no backup: it has no {MANIFEST}", hint="name the directory that `backup create` made") from error
     except ValueError as error:
-        raise JournalCorrupt(f"{target / MANIFEST} is no manifest of a backup", hint="take another backup") from error
+        raise _no_manifest(target) from error
     except OSError as error:
         raise StorageError(f"{target / MANIFEST} cannot be read: {error.strerror}") from error
+    if Path(manifest.file).name != manifest.file:  # the copy lies in its backup, and nowhere else
+        raise _no_manifest(target)
+    return manifest
 
 
 async def _problems(scratch: Scratch, manifest: Manifest, clock: Clock) -> tuple[str, ...]:
@@ -160,6 +163,10 @@ async def _problems(scratch: Scratch, manifest: Manifest, clock: Clock) -> tuple
             f"it has {runs} runs and {events} events; its manifest says {manifest.contents.runs} and {manifest.contents.events}"
         )
     return tuple(problems[:MAX_PROBLEMS])
+
+
+def _no_manifest(target: Path) -> JournalCorrupt:
+    return JournalCorrupt(f"{target / MANIFEST} is no manifest of a backup", hint="take another backup")
 
 
 def _copier_of(manifest: Manifest, url: str | None, tools: Tools) -> Copier:

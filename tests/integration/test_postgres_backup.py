@@ -5,7 +5,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from agent_sdk.cli.main import app
 from agent_sdk.core.errors import ConfigError, JournalCorrupt, NotFound, RequestError, StorageError
 from agent_sdk.core.ids import RunId
 from agent_sdk.runtime.audit import Audit, audit
@@ -169,6 +171,27 @@ async def test_a_database_without_a_journal_lacks_every_migration_until_it_is_mi
     assert missing
     assert await migrate_journal(postgres_url, clock=SystemClock()) == missing
     assert await pending_migrations(postgres_url) == []
+
+
+def test_the_commands_back_up_and_say_how_deep_they_looked(
+    url: str, fresh: str, postgres: PrivatePostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words: str) -> Result:
+        return CliRunner().invoke(app, ["backup", *words, "--programs", str(postgres.programs)])
+
+    assert command("create", "monday", "--journal", url).exit_code == 0
+    listed = command("verify", "monday", "--journal", "sqlite:///none.db")
+    assert listed.exit_code == 0
+    assert "its runs were not checked: no server was named" in listed.stderr
+    assert "were brought back, and hold what was written" in command("verify", "monday", "--journal", url).stderr
+    restored = command("restore", "monday", "--journal", fresh)
+    assert restored.exit_code == 0
+    assert "2 runs with 5 events are back" in restored.stderr
+    again = command("restore", "monday", "--journal", fresh)
+    assert again.exit_code == 2
+    assert (urlsplit(url).password or "") not in again.output
 
 
 class Ahead(SystemClock):

@@ -11,6 +11,7 @@ import pytest
 from agent_sdk.core.events import WaitReason
 from agent_sdk.core.ids import RunId
 from agent_sdk.runtime.doctor import Check, Examined, examine, render_age, worst
+from agent_sdk.storage.sqlite import place
 from agent_sdk.storage.sqlite.journal import SqliteJournal
 from tests.contract.batches import RUN, TENANT, Clock, begin, created, finished
 
@@ -86,6 +87,28 @@ async def test_an_altered_event_fails_the_chains(url: str, opening: Opening, clo
     db.close()
     check = (await checks_of(url, clock))["chains"]
     assert (check.status, check.said) == ("fail", "event 3 of run run-1 was altered or is missing")
+
+
+async def test_damage_that_the_store_itself_finds_fails_the_integrity(url: str, opening: Opening, clock: Clock, tmp_path: Path) -> None:
+    async with opening() as journal:
+        await (await begin(journal)).append(*[finished("x" * 3000)] * 50)
+    path = tmp_path / "agent.db"
+    data = bytearray(path.read_bytes())
+    data[-40 * 4096 : -20 * 4096] = bytes(20 * 4096)
+    path.write_bytes(data)
+    checks = await checks_of(url, clock)
+    assert checks["integrity"].status == "fail"
+    assert worst(list(checks.values())) == "fail"
+
+
+async def test_a_journal_that_cannot_be_opened_fails_behind_its_schema(
+    url: str, opening: Opening, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opening():
+        pass
+    monkeypatch.setattr(place, "NETWORK_FILESYSTEMS", {"ext4", "overlay", "tmpfs", "xfs", "btrfs"})
+    checks = await checks_of(url, clock)
+    assert {name: check.status for name, check in checks.items()} == {"schema": "ok", "journal": "fail"}
 
 
 async def test_a_journal_that_cannot_be_read_fails_one_check(url: str, clock: Clock, tmp_path: Path) -> None:

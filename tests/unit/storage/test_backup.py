@@ -202,6 +202,19 @@ async def test_what_is_no_backup_is_told_apart(tmp_path: Path) -> None:
         await verify_backup(tmp_path, TOOLS)
 
 
+async def test_a_manifest_that_names_a_file_elsewhere_is_refused(backup: Path) -> None:
+    manifest = backup / MANIFEST
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("journal.db", "../agent.db"), encoding="utf-8")
+    with pytest.raises(JournalCorrupt, match="no manifest"):
+        await verify_backup(backup, TOOLS)
+
+
+async def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        await verify_backup(tmp_path, TOOLS)
+
+
 async def test_a_backup_of_one_store_is_not_restored_to_another(backup: Path) -> None:
     with pytest.raises(RequestError, match="a sqlite journal, not of postgresql"):
         await restore_backup(backup, "postgresql://localhost/agents", TOOLS)
