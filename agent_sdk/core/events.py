@@ -18,7 +18,7 @@ from agent_sdk.core.tools import Effect
 from agent_sdk.core.usage import Usage
 
 WaitReason = Literal["approval", "question", "timer", "signal", "child", "unknown_effect", "budget", "code_changed", "crash_loop"]
-ReleaseReason = Literal["waiting", "suspended", "handed_over"]
+ReleaseReason = Literal["waiting", "suspended", "handed_over", "error"]
 Purpose = Literal["turn", "plan", "repair", "step"]
 SkipReason = Literal["condition", "source_failed", "source_skipped", "decided"]
 Decision = Literal["done", "retry", "skip", "fail"]
@@ -71,7 +71,7 @@ class RunClaimed:
 
 @dataclass(frozen=True, slots=True)
 class RunReleased:
-    """The owner gave up the lease; the run goes on when somebody claims it."""
+    """The owner gave up the lease; the run goes on when somebody claims it. After an `error` it went no further than after a crash."""
 
     BODY: ClassVar[tuple[str, ...]] = ()
     type: ClassVar[str] = "run.released"

@@ -125,7 +125,9 @@ class Graph:
     def kept(self) -> Iterator[StepState]:
         """Yield the finished steps that a revised plan may refer to; of a `for_each` that failed, the members that finished."""
         for state in self.steps.values():
-            if state.status == "finished" and (state.group is None or self.steps[state.group].status != "finished"):
+            if state.status != "finished" or state.stands_for is not None:
+                continue
+            if state.group is None or self.steps[state.group].status != "finished":
                 yield state
 
     def start(self, state: StepState, *, at: int, items: int | None) -> None:
@@ -181,6 +183,7 @@ class Graph:
     def replace(self, state: StepState, identity: StepId, spec: Step | None, args: dict[str, JsonValue] | None) -> None:
         """Let another step, with other arguments, be performed in place of a parked one; how it ends is how this one ends."""
         self.parked.pop(state.id, None)
+        state.attempt = max(1, state.attempt)
         state.edited_args = args
         self.add_ready(StepState(identity, state.tool, spec, state.on_error, stands_for=state.id, is_allowed=True))
 

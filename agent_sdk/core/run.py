@@ -61,7 +61,7 @@ from agent_sdk.core.usage import NO_USAGE, Usage
 RunState = Literal["queued", "planning", "running", "waiting", "succeeded", "failed", "cancelled", "expired"]
 ENDS: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled", "expired"})
 INBOX = "inbox:"
-_PROGRESS: frozenset[type[Event]] = frozenset({StepFinished, StepFailed, ModelCalled, RunReleased, RunWoken, EffectCompensated})
+_PROGRESS: frozenset[type[Event]] = frozenset({StepFinished, StepFailed, ModelCalled, RunWoken, EffectCompensated})
 """What shows that a claim came to something: a run that is claimed again and again without any of these is in a crash loop."""
 
 
@@ -207,8 +207,7 @@ class Run:
                 self.state, self.reason = "waiting", event.reason
                 self.is_crash_looping = event.reason == "crash_loop"
             case RunReleased():
-                if event.reason != "waiting":
-                    self.state = "queued"
+                self._released(event, fact.epoch)
             case RunWoken():
                 self.is_crash_looping = False
                 self.pinned = event.accepted if event.accepted is not None else self.pinned
@@ -247,6 +246,12 @@ class Run:
         state.args_digest, state.undoes = event.args_digest, event.undoes
         self.state = "running"
         self.graph.start(state, at=at, items=event.items)
+
+    def _released(self, event: RunReleased, epoch: int) -> None:
+        if event.reason != "waiting":
+            self.state = "queued"
+        if event.reason != "error":
+            self.progress_epoch = epoch
 
     def _created(self, event: RunCreated, at: int) -> None:
         self.created, self.created_at, self.pinned = event, at, event.digests
@@ -340,11 +345,13 @@ class Run:
             self._take_signal(state)
         self.graph.fail(state, failure, at=at)
         self._call_settled(state)
-        if (state.stands_for or event.step) in self.calls:
+        if state.stands_for is not None:
+            state = self.graph.steps[state.stands_for]
+        if state.id in self.calls:
             return
         if state.on_error in {"fail", "retry"}:
             self._doom(failure, event.step)
-        elif state.on_error == "repair" and (failed := state.group or event.step) not in self.to_repair:
+        elif state.on_error == "repair" and (failed := state.group or state.id) not in self.to_repair:
             self.to_repair.append(failed)
 
     def _doom(self, failure: Failure, step: StepId) -> None:
@@ -426,6 +433,7 @@ class Run:
         match event:
             case RunSucceeded():
                 self.state, self.answer = "succeeded", event.answer
+                self.label = self.label.join(event.label)
             case RunFailed():
                 self.state, self.failure = "failed", Failure(event.code, event.message, event.hint)
                 self.failed_step = event.step
@@ -460,15 +468,16 @@ class Run:
 def history_behind(runs: Iterable[Run]) -> History:
     """Return what the next run of a session knows of the ones before it, which are given oldest first and folded without their histories.
 
-    A turn that ended in the middle of its calls is told without them: calls and results always come in pairs.
+    A turn that ended in the middle of its calls is told without them: calls and results always come in pairs. Of one whose content was
+    erased nothing is told but its label.
     """
     messages: list[Message] = []
     label = TRUSTED
     for run in runs:
         turn = list(run.conversation)
         if turn and turn[-1].tool_calls:
-            turn.pop()
-        if run.state == "succeeded" and (not turn or turn[-1].role != "assistant"):
+            turn[-1:] = run.held_messages
+        if run.state == "succeeded" and turn and turn[-1].role != "assistant":
             answer = run.answer if isinstance(run.answer, str) else json.dumps(run.answer, ensure_ascii=False)
             turn.append(Message("assistant", (TextPart(answer),)))
         messages += turn
@@ -476,6 +485,7 @@ def history_behind(runs: Iterable[Run]) -> History:
     return History(tuple(messages), label)
 
 
+_EDITED = "a person changed the arguments before the call was made"
 _CHILD_ENDS: Mapping[ChildEnd, str] = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -494,13 +504,14 @@ def fold(run: Run, facts: Iterable[Fact]) -> Run:
 def _result(state: StepState) -> ToolResultPart:
     if state.status == "finished":
         if state.edited_args is not None:
-            note = "a person changed the arguments before the call was made"
-            return ToolResultPart(state.id, {"note": note, "arguments": state.edited_args, "result": state.output})
+            return ToolResultPart(state.id, {"note": _EDITED, "arguments": state.edited_args, "result": state.output})
         return ToolResultPart(state.id, state.output)
     failure = state.failure or Failure("step_skipped", "the step was skipped")
     problem: dict[str, JsonValue] = {"error": failure.code, "message": failure.message or ""}
     if failure.hint is not None:
         problem["hint"] = failure.hint
+    if state.edited_args is not None:
+        problem |= {"note": _EDITED, "arguments": state.edited_args}
     return ToolResultPart(state.id, problem, is_error=True)
 
 
