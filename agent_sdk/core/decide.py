@@ -67,8 +67,7 @@ def decide(run: Run, in_flight: int) -> Decision:
     Raises:
         JournalNewer: the run holds an event that this code does not know, so nothing may be done on it.
     """
-    if run.unreadable is not None:
-        raise JournalNewer(f"run {run.run_id} holds an event {run.unreadable.type!r} v{run.unreadable.v} that this version does not know")
+    require_readable(run)
     if run.is_ended:
         return End(None)
     if run.cancel_requested:
@@ -91,19 +90,31 @@ def decide(run: Run, in_flight: int) -> Decision:
     return Consult()
 
 
+def require_readable(run: Run) -> None:
+    """Refuse a run of which this code does not understand everything.
+
+    Raises:
+        JournalNewer: it holds an event that this code does not know, so nothing may be done on it.
+    """
+    if run.unreadable is not None:
+        raise JournalNewer(f"run {run.run_id} holds an event {run.unreadable.type!r} v{run.unreadable.v} that this version does not know")
+
+
 def next_wake(run: Run) -> int | None:
     """Return when the first of the run's waits ends by itself; None where none does."""
     return min((pending.wake_at for pending in run.graph.parked.values() if pending.wake_at is not None), default=None)
 
 
 def arguments(run: Run, step: StepState) -> dict[str, JsonValue]:
-    """Return the step's arguments with every reference filled in.
+    """Return the step's arguments with every reference of a plan filled in; what a model or a person gave is taken as it is.
 
     Raises:
         MissingValue: a reference leads to no value, or the step's content was erased.
     """
     if step.spec is None:
         raise MissingValue(f"the content of step {step.id!r} was erased")
+    if run.plan is None or step.stands_for is not None:
+        return dict(step.spec.args)
     outputs = run.graph.outputs
     if step.group is not None and step.spec.for_each is not None:
         items = _items(run, Ref.parse(step.spec.for_each))
