@@ -90,10 +90,12 @@ class _Reading:
         return self.tools.get(state.tool or "")
 
     def parked(self, kind: str) -> tuple[StepState, Pending] | None:
-        """Return the step that the item names, if it waits for an item of this kind."""
+        """Return the step that the item names, if it waits for an item of this kind, and did so still when the item was put."""
         step = StepId(self.text("step") or "")
         pending = self.run.graph.parked.get(step)
-        return (self.run.graph.steps[step], pending) if pending is not None and pending.kind == kind else None
+        if pending is None or pending.kind != kind or (pending.wake_at is not None and pending.wake_at <= self.item.at):
+            return None
+        return self.run.graph.steps[step], pending
 
 
 def event_of(item: InboxItem, run: Run, tools: Mapping[str, Tool], agent: AgentSpec) -> Event:
@@ -178,13 +180,16 @@ def _child_ended(reading: _Reading) -> Event:
     step = next((step for step, pending in reading.run.graph.parked.items() if pending.child == child), None)
     if step is None or state not in get_args(ChildEnd):
         return _refused(f"no step waits for the child run {child!r}")
-    label = reading.body.get("label")
+    try:
+        label = from_json(Label, reading.body["label"]) if reading.body.get("label") is not None else None
+    except ValidationError:
+        return _refused(f"the label of the child run {child!r} cannot be read")
     return ChildFinished(
         step,
         child,
         cast("ChildEnd", state),
         reading.text("code"),
-        from_json(Label, label) if label is not None else None,
+        label,
         reading.text("message"),
         reading.body.get("output"),
     )
