@@ -180,5 +180,6 @@ class Attempts:
         if (state.stands_for or state.id) in self.run.calls:
             return own.join(self.run.label)
         steps = self.run.graph.steps
-        sources = (steps[source].label for source in sources_of(state.spec) if source in steps) if state.spec is not None else ()
+        spec = state.spec if state.stands_for is None else steps[state.stands_for].spec
+        sources = (steps[source].label for source in sources_of(spec) if source in steps) if spec is not None else ()
         return own.join(join_all(sources))

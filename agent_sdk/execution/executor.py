@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, assert_never
 
 from agent_sdk.core.code_version import code_changes
-from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide, next_wake
-from agent_sdk.core.errors import AgentSDKError, ConfigError, LimitError, RequestError, StorageError
+from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide, next_wake, require_readable
+from agent_sdk.core.errors import AgentSDKError, ConfigError, JournalNewer, LimitError, RequestError, StorageError
 from agent_sdk.core.events import (
     ChildFinished,
     CodeChange,
@@ -37,7 +37,7 @@ from agent_sdk.execution.lease import Lease
 from agent_sdk.execution.outcome import failed
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
-from agent_sdk.execution.proposals import answered, planned, refusals
+from agent_sdk.execution.proposals import ANSWER, answered, planned, refusals
 from agent_sdk.execution.sequencer import Sequencer
 from agent_sdk.execution.undo import Undo, must_undo
 from agent_sdk.execution.waits import ended_waits, instead
@@ -45,6 +45,10 @@ from agent_sdk.execution.waits import ended_waits, instead
 BREATH_S = 0.005
 """The walk yields to the event loop at least this often."""
 HAND_BACK_S = 5.0
+QUEUED_US = 1_000_000
+"""A run as new as this is begun by who made it: there is no mail to look for, and no other code than what it pinned."""
+NEWER_US = 30_000_000
+"""How long a run that a newer version wrote on is left for others to take."""
 
 Outcome = Literal["ended", "waiting", "suspended"]
 
@@ -61,11 +65,14 @@ class Executor:
         self._breath_at = 0.0
         self._went_round = True
         self._changes: tuple[CodeChange, ...] = ()
+        self._must_see_children = False
+        self._ahead_us = lease.ahead_us(parts.clock)
+        self._claimed_at = lease.claim.lease_until - int(lease.lease_s * 1_000_000)
         self._sequencer = Sequencer(parts.journal, run, parts.clock, lease.claim.epoch)
         self._inbox = Inbox(run, parts, self._sequencer)
         performer = Performer(run, parts, self._flights.was_cancelled)
         self._attempts = Attempts(run, parts, performer, self._sequencer, self._flights, lease)
-        self._undo = Undo(run, parts, performer, self._sequencer, self._flights)
+        self._undo = Undo(run, parts, performer, self._sequencer, self._flights, lease)
 
     async def drive(self) -> Outcome:
         """Perform the run. On the way out of any error, and of a cancelled task, the run is handed back if the journal lets it.
@@ -80,16 +87,16 @@ class Executor:
                 timer = group.create_task(self._expire(self._deadline_at)) if self._deadline_at is not None else None
                 try:
                     return await self._walk()
-                except BaseException:
-                    await self._hand_back_in_time()
+                except BaseException as error:
+                    await self._hand_back_in_time(_first_leaf(error))
                     raise
                 finally:
                     if timer is not None:
                         timer.cancel()
                     self._sequencer.close()
         except BaseExceptionGroup as errors:
-            error = _first_leaf(errors)
-            raise error from error.__cause__
+            first = _first_leaf(errors)
+            raise first from first.__cause__
 
     @property
     def _deadline_at(self) -> int | None:
@@ -98,12 +105,16 @@ class Executor:
     def interrupt(self, stop: StopKind, *, force: bool = False) -> None:
         """Stop the run: `suspend` leaves it to be resumed, `expire` ends it, and so does `cancel`, which comes by way of the inbox.
 
-        What is under way is cancelled, but for `once` effects under `suspend`: they may end, unless `force` is given.
+        What is under way is cancelled, but for `once` effects under `suspend`: they may end, unless `force` is given. What is being undone
+        is part of the run's end, and goes on.
         """
         if self._flights.stop != "cancel":
             self._flights.stop = stop
         steps = self._run.graph.steps
-        spared = {step for step in self._flights if stop == "suspend" and not force and step in steps and steps[step].effect == "once"}
+        if stop == "suspend":
+            spared = {step for step in self._flights if not force and step in steps and steps[step].effect == "once"}
+        else:
+            spared = {step for step in self._flights if step == self._undo.under_way}
         self._flights.cancel_all(spared)
         self._wake.set()
 
@@ -118,15 +129,17 @@ class Executor:
         self._wake.set()
 
     async def _walk(self) -> Outcome:
-        is_resumed = self._run.epoch > 0 or self._run.head > 1
+        run = self._run
+        require_readable(run)
+        is_new = run.epoch == 0 and run.head == 1 and self._now_us() - run.created_at <= QUEUED_US
         self._sequencer.post(RunClaimed(self._lease.claim.owner))
-        if is_resumed:
-            self._changes = code_changes(self._run, self._parts.agent.digests())
+        if not is_new:
+            self._changes = code_changes(run, self._parts.agent.digests())
+            self._must_see_children = bool(run.graph.parked)
             await self.take_mail()
             self._refuse_calls()
-            for step, pending in list(self._run.graph.parked.items()):
-                if pending.child is not None:
-                    await self._begin_child(step, pending.child)
+        if self._deadline_at is not None and self._deadline_at <= self._now_us():
+            self.interrupt("expire")
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._breathe()
@@ -138,10 +151,14 @@ class Executor:
         if self._flights.stop in {"suspend", "expire"}:
             return await self._stop_walking()
         if self._run.graph.parked:
-            self._end_waits()
-        if self._changes and not (self._run.cancel_requested or self._run.is_ended):
-            return await self._park(Park("code_changed", tuple(self._run.graph.parked), self._deadline_at))
-        match decide(self._run, len(self._flights)):
+            await self._end_waits()
+        choice = decide(self._run, len(self._flights))
+        if self._changes and not isinstance(choice, End):
+            choice = Park("code_changed", tuple(self._run.graph.parked), self._deadline_at)
+        elif self._must_see_children and not isinstance(choice, End):
+            await self._see_children()
+            return None
+        match choice:
             case Perform(starts=starts, settled=settled):
                 for event in settled:
                     self._sequencer.post(event)
@@ -162,9 +179,15 @@ class Executor:
         events: list[Event] = [RunWaiting(park.reason, park.steps, park.wake_at, self._changes), RunReleased("waiting")]
         return "waiting" if await self._release(events, "waiting", park.reason, park.wake_at) else None
 
-    def _end_waits(self) -> None:
-        """Post what ended waits since one looked: each is folded before the next is looked for, since one may take what another wants."""
-        while (ended := next(ended_waits(self._run, self._parts.tools, self._parts.clock.now_us()), None)) is not None:
+    async def _end_waits(self) -> None:
+        """Post what ended waits since one looked: each is folded before the next is looked for, since one may take what another wants.
+
+        Before a time is up the mail is taken: what was sent by then counts, though nobody read it yet.
+        """
+        now_us, wake_at = self._now_us(), next_wake(self._run)
+        if wake_at is not None and wake_at <= now_us:
+            await self.take_mail()
+        while (ended := next(ended_waits(self._run, self._parts.tools, now_us), None)) is not None:
             self._sequencer.post(*ended)
 
     async def _stop_walking(self) -> Outcome | None:
@@ -185,7 +208,7 @@ class Executor:
         if self._flights.stop is not None:
             for state, _ in begun:
                 self._attempts.stopped_before(state)
-        elif len(begun) == 1 and not self._flights and not self._run.graph.unknown:
+        elif len(begun) == 1 and not (self._flights or self._run.graph.unknown or self._run.graph.parked):
             state, args = begun[0]
             await self._flights.in_place(state.id, self._attempts.settle(state, args))
         else:
@@ -204,7 +227,7 @@ class Executor:
             self._sequencer.post(StepFailed(state.id, state.attempt, "reference_missing", message=str(error)))
             return None
         tool = self._parts.tools.get(state.tool or "")
-        if tool is not None and (event := instead(self._run, state, tool, args, self._parts.clock)) is not None:
+        if tool is not None and (event := instead(self._run, state, tool, args, self._now_us)) is not None:
             self._sequencer.post(event)
             return None
         self._attempts.begin(state, args)
@@ -216,6 +239,11 @@ class Executor:
             pending = self._run.graph.parked.get(start.step)
             if pending is not None and pending.child is not None:
                 await self._begin_child(start.step, pending.child)
+
+    async def _see_children(self) -> None:
+        """See that the child runs of an owner before are there: it may have been lost before it made them."""
+        self._must_see_children = False
+        await self._begin_children([Start(step) for step in self._run.graph.parked])
 
     async def _begin_child(self, step: StepId, child: RunId) -> None:
         try:
@@ -269,8 +297,10 @@ class Executor:
             self._sequencer.post(refusal)
 
     async def _end(self, event: Terminal) -> Outcome | None:
-        """Close the run, once what it asks to have undone is undone."""
+        """Close the run, once what it asks to have undone is undone; a failure is a fact before anything is undone on its account."""
         if must_undo(self._run, event):
+            if isinstance(event, RunFailed) and self._run.failure is None:
+                self._sequencer.post(StepFailed(event.step or ANSWER, 1, event.code, message=event.message, hint=event.hint))
             await self._undo.last()
             return None
         state = _END_STATES[type(event)]
@@ -290,11 +320,21 @@ class Executor:
         await self.take_mail()
         return False
 
-    async def _hand_back_in_time(self) -> None:
-        """Release the run on the way out of a cancelled task; if that fails, its lease or its owner's death frees it."""
+    async def _hand_back_in_time(self, error: BaseException) -> None:
+        """Release the run on the way out; if that fails, its lease or its owner's death frees it.
+
+        An error counts as a crash, so that a run that always ends in one waits as `crash_loop` at last. The mail of a run that a newer
+        version wrote on is left to that: if there is any, the lease runs out by itself.
+        """
         with contextlib.suppress(StorageError, TimeoutError):
             async with asyncio.timeout(HAND_BACK_S):
-                while not await self._release([RunReleased("suspended")], "queued"):
+                if isinstance(error, JournalNewer):
+                    wake_at = self._now_us() + NEWER_US
+                    waiting: list[Event] = [RunWaiting("timer", wake_at=wake_at), RunReleased("waiting")]
+                    await self._sequencer.release(waiting, state="waiting", reason="timer", wake_at=wake_at)
+                    return
+                event = RunReleased("error" if isinstance(error, Exception) else "suspended")
+                while not await self._release([event], "queued"):
                     pass
 
     async def _something_ends(self) -> None:
@@ -303,11 +343,11 @@ class Executor:
             await self._sequencer.flush()
             return
         self._wake.clear()
-        wake_at = next_wake(self._run) if self._run.graph.parked else None
+        wake_at = next_wake(self._run) if self._run.graph.parked and self._flights.stop is None else None
         if wake_at is None:
             await self._wake.wait()
             return
-        delay_s = max(0.0, (wake_at - self._parts.clock.now_us()) / 1_000_000)
+        delay_s = max(0.0, (wake_at - self._now_us()) / 1_000_000)
         timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
         try:
             await self._wake.wait()
@@ -326,8 +366,12 @@ class Executor:
     def _note_round(self) -> None:
         self._went_round = True
 
+    def _now_us(self) -> int:
+        """Return the store's time, by which a run is due: this machine's clock may be wrong."""
+        return max(self._parts.clock.now_us() + self._ahead_us, self._claimed_at)
+
     async def _expire(self, deadline_at: int) -> None:
-        await self._parts.clock.sleep(max(0.0, (deadline_at - self._parts.clock.now_us()) / 1_000_000))
+        await self._parts.clock.sleep(max(0.0, (deadline_at - self._now_us()) / 1_000_000))
         self.interrupt("expire")
 
 
@@ -339,7 +383,8 @@ _END_STATES: Mapping[type[Terminal], RunState] = {
 }
 
 
-def _first_leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def _first_leaf(error: BaseException) -> BaseException:
     """Return the error that ended the walk; the cancellations that followed from it say nothing."""
-    first: BaseException | BaseExceptionGroup[BaseException] = errors.exceptions[0]
-    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]  (isinstance forgets the group's parameter)
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  (isinstance forgets the group's parameter)
+    return error  # pyright: ignore[reportUnknownVariableType]  (the same)

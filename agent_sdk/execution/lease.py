@@ -19,6 +19,10 @@ class Lease:
     def left_s(self, clock: Clock) -> float:
         return self.until - clock.monotonic()
 
+    def ahead_us(self, clock: Clock) -> int:
+        """Return by how much the store's clock is ahead of this machine's, as far as the claim shows it."""
+        return self.claim.lease_until - round(self.left_s(clock) * 1_000_000) - clock.now_us()
+
     async def ensure(self, journal: Journal, clock: Clock) -> None:
         """Return if the lease stands; one that may have run out, as in a process that was stopped for a while, is renewed first.
 

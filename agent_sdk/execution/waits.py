@@ -1,7 +1,7 @@
 """Steps that wait: how a wait begins, and what ends it without anybody's doing. What people and other runs send is taken in by `inbox`."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import assert_never
 
@@ -13,19 +13,19 @@ from agent_sdk.core.events import ApprovalDecided, ApprovalRequested, ChildStart
 from agent_sdk.core.graph import Pending, StepState
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.labels import TRUSTED
-from agent_sdk.core.ports import Clock, Tool
+from agent_sdk.core.ports import Tool
 from agent_sdk.core.run import Run
-from agent_sdk.core.tools import output_misfit
+from agent_sdk.core.tools import Wait, output_misfit
 
 
-def instead(run: Run, state: StepState, tool: Tool, args: Mapping[str, JsonValue], clock: Clock) -> Event | None:
+def instead(run: Run, state: StepState, tool: Tool, args: Mapping[str, JsonValue], now_us: Callable[[], int]) -> Event | None:
     """Return what happens in place of the call's start: a person is asked first, or the step only waits; None where it is to be called."""
     why = None if state.is_allowed else tool.approval(args)
     if why is not None:
         digest = state.args_digest or digest_of(dict(args))
-        return ApprovalRequested(state.id, tool.spec.name, digest, _at(clock.now_us(), tool.spec.approval_s), why, dict(args))
+        return ApprovalRequested(state.id, tool.spec.name, digest, _at(now_us(), tool.spec.approval_s), why, dict(args))
     if tool.spec.kind != "call":
-        return _wait_of(run, state, tool, args, clock.now_us())
+        return _wait_of(run, state, tool, args, now_us())
     return None
 
 
@@ -54,7 +54,7 @@ def _wait_of(run: Run, state: StepState, tool: Tool, args: Mapping[str, JsonValu
         case "child":
             return ChildStarted(state.id, child_id(run, state.id), wait.name or "", wait.text)
         case "question" | "timer" | "signal":
-            return StepWaiting(state.id, wait.kind, wait.name, _at(now_us, wait.after_s), wait.text)
+            return StepWaiting(state.id, wait.kind, wait.name, _wake_at(wait, now_us), wait.text)
         case _:
             assert_never(wait.kind)
 
@@ -78,6 +78,12 @@ def _passed(step: StepId, pending: Pending, wake_at: int) -> Event:
             return StepFailed(step, 1, "wait_expired", message=f"no {what} came in time")
         case _:
             assert_never(pending.kind)
+
+
+def _wake_at(wait: Wait, now_us: int) -> int | None:
+    if wait.kind == "timer":
+        return wait.at_us if wait.at_us is not None else _at(now_us, wait.after_s or 0.0)
+    return _at(now_us, wait.after_s)
 
 
 def _at(now_us: int, after_s: float | None) -> int | None:

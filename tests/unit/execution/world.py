@@ -12,7 +12,7 @@ from agent_sdk.core.codec import to_json
 from agent_sdk.core.errors import RunExists
 from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, StepId
-from agent_sdk.core.messages import Message, user_message
+from agent_sdk.core.messages import Message, ToolResultPart, user_message
 from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.ports import InboxDraft, ItemKind, Model, Planner
 from agent_sdk.core.run import Run
@@ -147,6 +147,22 @@ class World:
         """Put an item into the inbox and tell nobody."""
         body = to_json(Message, user_message(str(body))) if kind == "message" else body
         return await self.journal.put(TENANT, RUN, InboxDraft(kind, body, PrincipalId("ann")))
+
+    @property
+    def asked(self) -> list[str]:
+        """The questions that were put to the scripted model, each as one text."""
+        assert isinstance(self.model, ScriptedModel)
+        return ["\n".join(message.text for message in request.conversation) for request in self.model.requests]
+
+    @property
+    def results(self) -> list[ToolResultPart]:
+        """What the model was told of its calls."""
+        return [part for message in self.run.conversation for part in message.parts if isinstance(part, ToolResultPart)]
+
+    async def since_the_wait(self) -> list[str]:
+        """Return what happened since the run was first given up, but for the next owner's claim."""
+        story = await self.story()
+        return story[story.index("run.released waiting") + 2 :]
 
     async def facts(self) -> list[Fact]:
         return [fact async for fact in load_facts(self.journal, TENANT, RUN)]
