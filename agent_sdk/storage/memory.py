@@ -108,7 +108,6 @@ class MemoryJournal:
         return _MemoryLeaseLine(self._renewed)
 
     async def renew(self, claim: Claim, *, lease_s: float) -> Claim:
-        self._run(claim.tenant, claim.run_id)
         renewed = self._renewed(claim, lease_s)
         if renewed is None:
             raise refusals.not_held(claim.run_id, claim.epoch)

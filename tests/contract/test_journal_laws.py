@@ -1,138 +1,259 @@
-"""Laws of every journal, tried on whatever owners, senders and time may do to a run."""
+"""Laws of every journal: whatever owners, senders, sessions, time and crashes do to it, and in whatever order."""
 
 import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  (untyped there)
+)
 
 from agent_sdk.core.errors import AgentSDKError
-from agent_sdk.core.ids import OwnerId
-from agent_sdk.core.ports import Claim, InboxDraft, Journal, LedgerChange
+from agent_sdk.core.ids import OwnerId, RunId, SessionId, TenantId
+from agent_sdk.core.ports import Batch, Claim, Expired, InboxDraft, Journal, Mail, RunFilter, SessionMove, Wanted
+from agent_sdk.core.run import ENDS, RunState
 from agent_sdk.storage.chain import verify_chain
-from agent_sdk.storage.memory import MemoryJournal
-from agent_sdk.storage.sqlite.journal import SqliteJournal
-from tests.contract.batches import RUN, START_US, TENANT, Clock, Hand, created, finished
+from agent_sdk.storage.follow import RunKey
+from tests.contract.batches import OTHER_TENANT, TENANT, Hand, created, finished
+from tests.contract.reference import Reference, Refusal
+from tests.contract.stores import STORES, Store
 
-Outcome = object
-SCOPE = "run"
-NOBODY = Claim(TENANT, RUN, OwnerId("nobody"), 0, 1, 0)
+T = TypeVar("T")
+# What a lease lasts and what passes at once are no multiples of one another, so that no store is asked about an instant.
+LEASE_S, WAKE_S, PASSING_S = 10.0, 9.0, 6.0
+SESSION = SessionId("talk")
+TENANTS = [TENANT, OTHER_TENANT]
+
+tenants = st.sampled_from(TENANTS)
+keys = st.tuples(tenants, st.sampled_from([RunId(f"run-{number}") for number in range(3)]))
+owners = st.sampled_from(["alice", "bob", "carol"])
+item_keys = st.sampled_from([None, "k1", "k2"])
+queues = st.sampled_from(["day", "night"])
+counts = st.integers(0, 3)
+picks = st.integers(0, 5)
 
 
-@dataclass(frozen=True)
-class Refusal:
-    kind: type[AgentSDKError]
-    message: str
+@dataclass
+class Process:
+    """An owner and its own journal."""
+
+    owner: OwnerId
+    journal: Journal
 
 
-class World:
-    """A journal with one run, two owners who each go on from what they last knew, and a clock."""
+class Story(RuleBasedStateMachine):
+    """One store, three processes that come and go, and the reference.
 
-    def __init__(self, make: Callable[[Clock], Journal]) -> None:
-        self.clock = Clock()
-        self.journal = make(self.clock)
-        self.hands = {name: Hand(self.journal, NOBODY, 1) for name in ("alice", "bob")}
+    `hands` are what living processes believe of the runs that they claimed, the newest last: a zombie goes on from there.
+    """
 
-    async def claim(self, name: str) -> Outcome:
-        claim = await self.journal.claim(TENANT, RUN, OwnerId(name), lease_s=10)
-        self.hands[name] = Hand(self.journal, claim, claim.head, inbox_seen=self.hands[name].inbox_seen)
-        return claim.epoch, claim.head, claim.lease_until
+    def __init__(self, enter: Callable[[], AbstractAsyncContextManager[Store]]) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.store = self.run(self.stack.enter_async_context(enter()))
+        self.journal = self.store.journal
+        self.told = Reference(self.store.knows_the_dead)
+        self.processes: dict[str, Process] = {}
+        self.hands: list[Hand] = []
+        self.started = 0
 
-    async def renew(self, name: str) -> Outcome:
-        return (await self.journal.renew(self.hands[name].claim, lease_s=10)).lease_until
+    def run(self, call: Coroutine[object, object, T]) -> T:
+        return self.runner.run(call)
 
-    async def append(self, name: str) -> None:
-        await self.hands[name].append(finished(name), finished())
+    def outcome(self, call: Awaitable[T]) -> T | type[AgentSDKError]:
+        async def awaited() -> T | type[AgentSDKError]:
+            try:
+                return await call
+            except AgentSDKError as refused:
+                return type(refused)
 
-    async def reserve(self, name: str) -> None:
-        await self.hands[name].append(finished(name), ledger=[LedgerChange(SCOPE, reserve=2)])
+        return self.run(awaited())
 
-    async def wait(self, name: str) -> None:
-        await self.journal.append(self.hands[name].waiting(wake_at=START_US))
-        self.hands[name].head += 1
+    def same(self, call: Awaitable[object], refusal: Refusal) -> bool:
+        """Check that a call is refused as the reference says, and say whether it was made."""
+        outcome = self.outcome(call)
+        assert refusal == (outcome if isinstance(outcome, type) else None)
+        return refusal is None
 
-    async def end(self, name: str) -> None:
-        await self.hands[name].end()
+    def process(self, name: str) -> Process:
+        if name not in self.processes:
+            self.started += 1
+            journal = self.run(self.store.beside())
+            self.processes[name] = Process(OwnerId(f"{name}-{self.started}"), journal)
+        return self.processes[name]
 
-    async def read_inbox(self, name: str) -> Outcome:
-        items = await self.journal.inbox(TENANT, RUN, after=0)
-        self.hands[name].inbox_seen = len(items)
-        return items
+    @rule(key=keys, session=st.booleans(), knows=st.booleans(), may_queue=st.booleans(), queue=queues, priority=st.integers(0, 1))
+    def create(self, key: RunKey, *, session: bool, knows: bool, may_queue: bool, queue: str, priority: int) -> None:
+        head = self.run(self.journal.session_head(key[0], SESSION))
+        assert head == self.told.sessions.get((key[0], SESSION))
+        move = SessionMove(SESSION, head if knows else RunId("run-0"), may_queue) if session else None
+        facts = [created(queue=queue, priority=priority)]
+        self.same(self.journal.create(*key, facts, session=move), self.told.create(key, move, queue, priority))
 
-    async def put(self, name: str) -> Outcome:
-        return await self.journal.put(TENANT, RUN, InboxDraft("message", name))
+    @rule(name=owners, key=keys)
+    def claim(self, name: str, key: RunKey) -> None:
+        process = self.process(name)
+        refusal = self.told.claim(key, process.owner, LEASE_S)
+        outcome = self.outcome(process.journal.claim(*key, process.owner, lease_s=LEASE_S))
+        if isinstance(outcome, Claim):
+            assert refusal is None
+            self.hold(process, key, outcome)
+        else:
+            assert outcome == refusal
 
-    async def put_once(self, name: str) -> Outcome:
-        return await self.journal.put(TENANT, RUN, InboxDraft("message", name, key=name))
-
-    async def limit(self, name: str) -> None:
-        await self.journal.set_limit(TENANT, SCOPE, 3 if name == "bob" else None)
-
-    async def sleep(self, name: str) -> None:
-        self.clock.pass_s(6)
-
-    async def perform(self, act: str, name: str) -> Outcome:
-        """Return what came of the act: its result, or the refusal."""
-        acts: dict[str, Callable[[str], Awaitable[Outcome]]] = {act: getattr(self, act)}
-        try:
-            return await acts[act](name)
-        except AgentSDKError as refused:
-            return Refusal(type(refused), refused.message)
-
-    async def state(self) -> Outcome:
-        return (
-            await self.journal.row(TENANT, RUN),
-            await self.journal.read(TENANT, RUN),
-            await self.journal.inbox(TENANT, RUN, after=0),
-            await self.journal.ledger(TENANT, SCOPE),
-            await verify_chain(self.journal, TENANT, RUN),
+    @rule(name=owners, limit=counts, of=st.none() | tenants, queue=st.none() | queues, named=st.none() | keys)
+    def claim_due(self, name: str, limit: int, of: TenantId | None, queue: str | None, named: RunKey | None) -> None:
+        process = self.process(name)
+        wanted = Wanted(
+            limit,
+            queues=frozenset({queue}) if queue is not None else None,
+            tenants=frozenset({of}) if of is not None else None,
+            runs=frozenset({named[1]}) if named is not None else None,
         )
+        claims = self.run(process.journal.claim_due(wanted, process.owner, lease_s=LEASE_S))
+        self.told.check_taken(wanted, [(claim.tenant, claim.run_id) for claim in claims])
+        for claim in claims:
+            key = claim.tenant, claim.run_id
+            self.told.lease(key, process.owner, LEASE_S)
+            self.hold(process, key, claim)
+
+    def hold(self, process: Process, key: RunKey, claim: Claim) -> None:
+        run = self.told.runs[key]
+        assert (claim.owner, claim.epoch, claim.head) == (process.owner, run.epoch, run.head)
+        self.hands.append(Hand(process.journal, claim, claim.head, inbox_seen=run.seen))
+
+    def hand(self, pick: int) -> Hand:
+        return self.hands[-1 - pick % len(self.hands)]
+
+    @rule(name=owners)
+    def renew_all(self, name: str) -> None:
+        process = self.process(name)
+        claims = [hand.claim for hand in self.hands if hand.claim.owner == process.owner]
+        line = process.journal.lease_line()
+        kept = self.run(asyncio.to_thread(line.renew, claims, lease_s=LEASE_S))
+        line.close()
+        assert [claim.epoch for claim in kept] == [claim.epoch for claim in claims if self.told.renew(claim, LEASE_S) is None]
+
+    @precondition(lambda self: bool(self.hands))
+    @rule(pick=picks)
+    def renew(self, pick: int) -> None:
+        hand = self.hand(pick)
+        self.same(hand.journal.renew(hand.claim, lease_s=LEASE_S), self.told.renew(hand.claim, LEASE_S))
+
+    @precondition(lambda self: bool(self.hands))
+    @rule(pick=picks, count=counts, to=st.none() | keys, item_key=item_keys)
+    def append(self, pick: int, count: int, to: RunKey | None, item_key: str | None) -> None:
+        hand = self.hand(pick)
+        mail = [Mail(to[1], InboxDraft("signal", "hello", key=item_key))] if to is not None else []
+        self.write(hand, replace(hand.batch(*(finished(number) for number in range(count))), mail=mail))
+
+    @precondition(lambda self: bool(self.hands))
+    @rule(pick=picks, wakes=st.booleans())
+    def wait(self, pick: int, *, wakes: bool) -> None:
+        wake_at = self.store.now_us() + int(WAKE_S * 1e6) if wakes else None
+        hand = self.hand(pick)
+        self.write(hand, hand.waiting(wake_at=wake_at), self.told.time + WAKE_S if wakes else None)
+
+    @precondition(lambda self: bool(self.hands))
+    @rule(pick=picks)
+    def hand_back(self, pick: int) -> None:
+        hand = self.hand(pick)
+        self.write(hand, replace(hand.batch(finished()), state="queued", releases=True))
+
+    @precondition(lambda self: bool(self.hands))
+    @rule(pick=picks, state=st.sampled_from(sorted(ENDS)), to=st.none() | keys)
+    def end(self, pick: int, state: RunState, to: RunKey | None) -> None:
+        hand = self.hand(pick)
+        mail = [Mail(to[1], InboxDraft("child", "done", key=f"child:{hand.claim.run_id}"))] if to is not None else []
+        self.write(hand, replace(hand.ending(), state=state, mail=mail))
+
+    def write(self, hand: Hand, batch: Batch, wake_at: float | None = None) -> None:
+        if self.same(hand.journal.append(batch), self.told.append(batch, wake_at)):
+            hand.head += len(batch.facts)
+
+    @rule(key=keys, item_key=item_keys)
+    def put(self, key: RunKey, item_key: str | None) -> None:
+        self.same(self.journal.put(*key, InboxDraft("message", "hello", key=item_key)), self.told.put(key, item_key))
+
+    @precondition(lambda self: bool(self.hands))
+    @rule(pick=picks)
+    def read_inbox(self, pick: int) -> None:
+        hand = self.hand(pick)
+        key = hand.claim.tenant, hand.claim.run_id
+        if key in self.told.runs:
+            items = self.run(hand.journal.inbox(*key, after=0))
+            assert [item.number for item in items] == list(range(1, len(self.told.runs[key].inbox) + 1))
+            hand.inbox_seen = len(items)
+
+    @rule()
+    def time_passes(self) -> None:
+        self.run(self.store.pass_s(PASSING_S))
+        self.told.time += PASSING_S
+
+    @rule(name=owners)
+    def crash(self, name: str) -> None:
+        process = self.processes.pop(name, None)
+        if process is not None:
+            self.run(process.journal.close())
+            self.told.crash(process.owner)
+            self.hands = [hand for hand in self.hands if hand.claim.owner != process.owner]
+
+    @rule(tenant=tenants)
+    def purge(self, tenant: TenantId) -> None:
+        gone = self.run(self.journal.purge(tenant, Expired(ENDS, self.store.now_us() + 1)))
+        assert set(gone) == self.told.purge(tenant)
+        left = {run_id for (of, run_id), run in self.told.runs.items() if of == tenant and run.session is not None}
+        head = self.run(self.journal.session_head(tenant, SESSION))
+        before = self.told.sessions.pop((tenant, SESSION), None)
+        assert head == before if before in left else (head in left if left else head is None)
+        if head is not None:
+            self.told.sessions[tenant, SESSION] = head
+
+    @invariant()
+    def rows_say_what_happened(self) -> None:
+        for tenant in TENANTS:
+            self.told.check_rows(tenant, self.run(self.journal.rows(tenant, RunFilter(limit=100))))
+
+    def teardown(self) -> None:
+        try:
+            self.run(self.check_events())
+        finally:
+            self.run(self.stack.aclose())
+            self.runner.close()
+
+    async def check_events(self) -> None:
+        """Check that every run's events are whole, in order of their owners, and that the store has nothing to complain of."""
+        for key, run in self.told.runs.items():
+            stored = await self.journal.read(*key)
+            assert [envelope.seq for envelope in stored] == list(range(1, run.head + 1))
+            assert [envelope.epoch for envelope in stored] == sorted(envelope.epoch for envelope in stored)
+            assert await verify_chain(self.journal, *key) is None
+        assert await self.journal.check_integrity() == []
 
 
-ACTS = ["claim", "renew", "append", "append", "reserve", "wait", "end", "read_inbox", "put", "put_once", "limit", "sleep", "sleep"]
-stories = st.lists(st.tuples(st.sampled_from(ACTS), st.sampled_from(["alice", "bob"])), max_size=40)
+def told_on(request: pytest.FixtureRequest, name: str, *, stories: int, length: int) -> None:
+    class OnThisStore(Story):
+        def __init__(self) -> None:
+            super().__init__(lambda: STORES[name](request))
+
+    run_state_machine_as_test(OnThisStore, settings=settings(max_examples=stories, stateful_step_count=length, deadline=None))
 
 
-@given(stories)
-def test_events_are_the_current_owner_s_alone_and_without_gaps(story: Sequence[tuple[str, str]]) -> None:
-    async def tell() -> None:
-        world = World(MemoryJournal)
-        await world.journal.create(TENANT, RUN, [created()])
-        row = await world.journal.row(TENANT, RUN)
-        for act, name in story:
-            before = row
-            outcome = await world.perform(act, name)
-            row = await world.journal.row(TENANT, RUN)
-            is_claimed = act == "claim" and not isinstance(outcome, Refusal)
-            assert row.epoch == before.epoch + is_claimed
-            assert row.head == before.head or world.hands[name].claim.epoch == row.epoch
-            assert row.owner is None or row.state not in {"waiting", "succeeded"}
-        stored = await world.journal.read(TENANT, RUN)
-        assert [envelope.seq for envelope in stored] == list(range(1, row.head + 1))
-        assert [envelope.epoch for envelope in stored] == sorted(envelope.epoch for envelope in stored)
-
-    asyncio.run(tell())
+@pytest.mark.parametrize("name", STORES)
+def test_a_journal_does_what_the_reference_does(request: pytest.FixtureRequest, name: str) -> None:
+    told_on(request, name, stories=25, length=40)
 
 
-@pytest.mark.slow
-@settings(max_examples=60)
-@given(stories)
-def test_a_sqlite_journal_does_what_the_journal_in_memory_does(story: Sequence[tuple[str, str]]) -> None:
-    async def tell(directory: Path) -> None:
-        in_memory = World(MemoryJournal)
-        clock = Clock()
-        journal = await SqliteJournal.open(directory / "agent.db", clock=clock)
-        on_disk = World(lambda _: journal)
-        on_disk.clock = clock
-        for world in (in_memory, on_disk):
-            await world.journal.create(TENANT, RUN, [created()])
-        for act, name in story:
-            assert await on_disk.perform(act, name) == await in_memory.perform(act, name)
-        assert await on_disk.state() == await in_memory.state()
-        await journal.close()
-
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(tell(Path(directory)))
+@pytest.mark.full
+@pytest.mark.parametrize("name", STORES)
+def test_a_journal_does_what_the_reference_does_in_long_stories(request: pytest.FixtureRequest, name: str) -> None:
+    told_on(request, name, stories=300, length=100)

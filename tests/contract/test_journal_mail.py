@@ -45,7 +45,7 @@ class TestMail:
         await journal.set_limit(TENANT, "small", 1)
         hand = await begin(journal)
         await journal.put(TENANT, RUN, InboxDraft("cancel", None))
-        batches = {
+        batches: dict[type[Exception], Batch] = {
             Fenced: replace(hand.batch(finished()), epoch=7),
             InboxPending: hand.ending(),
             LedgerRefused: hand.batch(finished(), ledger=[LedgerChange("small", reserve=2)]),
