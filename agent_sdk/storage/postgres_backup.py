@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from agent_sdk.core.errors import NotFound, RequestError
 from agent_sdk.core.ids import TenantId
 from agent_sdk.storage.copier import Contents, NoScratch, Scratch
 from agent_sdk.storage.postgres.connect import Connection, parse_address
 from agent_sdk.storage.postgres_session import session, value
-from agent_sdk.storage.postgres_tools import PostgresTools
+from agent_sdk.storage.postgres_tools import PostgresTools, with_database
 
 _CONTENTS = """
 SELECT (SELECT max(number) FROM agent_sdk.migrations), (SELECT count(*) FROM agent_sdk.runs),
@@ -80,7 +79,7 @@ class PostgresCopier:
             await self.tools.run("pg_restore", "--list", str(copy))
             raise NoScratch("no server was named to restore it to")
         name = f"agent_sdk_verify_{secrets.token_hex(6)}"
-        url = urlsplit(self.url)._replace(path=f"/{name}").geturl()
+        url = with_database(self.url, name)
         async with session(self.url) as connection:
             await self.tools.require_newest("pg_restore", await _version(connection))
             if not await value(connection, "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"):

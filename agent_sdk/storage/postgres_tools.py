@@ -5,16 +5,17 @@ import re
 import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from agent_sdk.core.errors import ConfigError, StorageError
 
-_OPTIONS = frozenset({"host", "port", "user", "dbname", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl"})
+_OPTIONS = frozenset({"host", "port", "user", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl"})
 """What PostgreSQL's programs know of a URL's options, and may be seen by all."""
+_DATABASE = frozenset({"dbname", "database"})
 _MAX_ERROR = 2000
 
 
@@ -78,14 +79,32 @@ def _login(url: str | None) -> Generator[list[str]]:
     password = given.get("password") if parts.password is None else unquote(parts.password)
     options = {name: value for name, value in given.items() if name in _OPTIONS}
     server = parts.netloc.rpartition("@")[2]
-    netloc = f"{parts.username}@{server}" if parts.username else server
+    address = f"{parts.username}@{server}" if parts.username else server
     with tempfile.TemporaryDirectory(prefix="agent-sdk-") as directory:
         if password is not None:
             file = Path(directory) / "pgpass"
             file.touch(mode=0o600)
             file.write_text(f"*:*:*:*:{_escaped(password)}\n", encoding="utf-8")
             options["passfile"] = str(file)
-        yield ["--no-password", f"--dbname={urlunsplit(('postgresql', netloc, parts.path, urlencode(options), ''))}"]
+        yield ["--no-password", f"--dbname={_written(address, _database(url), options)}"]
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the URL of another database on the same server."""
+    parts = urlsplit(url)
+    return _written(parts.netloc, name, {key: value for key, value in parse_qsl(parts.query) if key not in _DATABASE})
+
+
+def _database(url: str) -> str:
+    """Return the database's name: for asyncpg that in the path counts, for PostgreSQL's own programs it would be that in the options."""
+    parts = urlsplit(url)
+    named = [value for key, value in parse_qsl(parts.query) if key in _DATABASE]
+    return unquote(parts.path[1:]) or (named[0] if named else "")
+
+
+def _written(address: str, database: str, options: Mapping[str, str]) -> str:
+    query = urlencode(options, quote_via=quote)
+    return f"postgresql://{address}/{quote(database)}{f'?{query}' if query else ''}"
 
 
 def _escaped(word: str) -> str:

@@ -148,6 +148,12 @@ async def test_a_restore_that_fails_leaves_the_journal_as_it_was(url: str, tools
     await journal.close()
 
 
+async def test_a_server_is_reached_by_its_socket_too(postgres: PrivatePostgres, url: str, tools: Tools, tmp_path: Path) -> None:
+    by_socket = f"postgresql:///{urlsplit(url).path[1:]}?host={postgres.root}&port={postgres.port}&user=postgres"
+    await create_backup(by_socket, tmp_path / "backup", tools)
+    assert (await verify_backup(tmp_path / "backup", tools, url=by_socket)).how == "restored"
+
+
 async def test_an_archive_that_is_none_is_not_sound(url: str, tools: Tools, tmp_path: Path) -> None:
     await create_backup(url, tmp_path / "backup", tools)
     (tmp_path / "backup" / "journal.dump").write_bytes(b"PGDMP")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent_sdk.core.errors import ConfigError, StorageError
-from agent_sdk.storage.postgres_tools import PostgresTools
+from agent_sdk.storage.postgres_tools import PostgresTools, with_database
 
 TELL = r"""#!/bin/sh
 for word in "$@"; do echo "$word"; done
@@ -39,6 +39,27 @@ async def test_a_password_among_the_options_is_kept_from_the_arguments_too(tmp_p
 async def test_without_a_password_none_is_given(tmp_path: Path) -> None:
     told = await tools(tmp_path, TELL).run("pg_dump", url="postgresql://localhost/agents")
     assert told.splitlines() == ["--no-password", "--dbname=postgresql://localhost/agents"]
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("postgresql://anna:pw@db:5433/agents?pool=4", "postgresql://anna:pw@db:5433/scratch?pool=4"),
+        ("postgres:///agents?host=/run/postgresql", "postgresql:///scratch?host=%2Frun%2Fpostgresql"),
+        ("postgresql://db?dbname=agents&database=too", "postgresql://db/scratch"),
+    ],
+)
+async def test_another_database_of_the_server_is_named_by_all_alike(tmp_path: Path, url: str, other: str) -> None:
+    assert with_database(url, "scratch") == other
+    told = await tools(tmp_path, TELL).run("pg_dump", url=with_database(url, "scratch"))
+    assert "/scratch" in told
+    assert "agents" not in told
+
+
+async def test_the_database_in_the_path_counts_more_than_one_in_the_options(tmp_path: Path) -> None:
+    program = tools(tmp_path, TELL)
+    assert await program.run("pg_dump", url="postgresql://db/one?dbname=two") == "--no-password\n--dbname=postgresql://db/one\n"
+    assert await program.run("pg_dump", url="postgresql://db?dbname=two") == "--no-password\n--dbname=postgresql://db/two\n"
 
 
 async def test_a_missing_program_is_told_with_what_to_install(tmp_path: Path) -> None:
