@@ -17,6 +17,9 @@ from agent_sdk.dispatch.nats_queue import Drawn, TicketQueue
 RETRY_S = 1.0
 """A ticket that cannot be judged now comes again after so long."""
 
+EAGER_S = 0.02
+"""A sweep that found something is followed by the next one so soon: a thousand timers may have rung at once, and none has a ticket."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +92,10 @@ class NatsDispatcher:
         self._sweep_at = self._clock.monotonic() + self._random.uniform(0.5, 1.5) * self._sweep_s
         if is_open(wanted):
             self._seen = await self._queue.seen()
-        return await claim_or_undo(self._journal.claim_due(wanted, owner, lease_s=lease_s), self._undo)
+        claims = await claim_or_undo(self._journal.claim_due(wanted, owner, lease_s=lease_s), self._undo)
+        if claims:
+            self._sweep_at = min(self._sweep_at, self._clock.monotonic() + EAGER_S)
+        return claims
 
     async def _draw(self, wanted: Wanted, owner: OwnerId, lease_s: float, wait_s: float) -> list[Claim]:
         lanes = lanes_of(wanted, self._seen)

@@ -36,8 +36,11 @@ class JournalDispatcher:
                 return claims
             await self._journal.wait_due(wanted, timeout_s=min(until - asked_at, self._random.uniform(0.5, 1.5) * SWEEP_S))
             now = self._clock.monotonic()
-            pause_s = 0.0 if now - asked_at > LONGEST_PAUSE_S else min(max(FIRST_PAUSE_S, 2 * pause_s), LONGEST_PAUSE_S)
+            if now - asked_at > LONGEST_PAUSE_S:
+                pause_s = 0.0
+                continue
             await self._clock.sleep(max(0.0, min(until - now, self._random.uniform(0, pause_s))))
+            pause_s = min(max(FIRST_PAUSE_S, 2 * pause_s), LONGEST_PAUSE_S)
 
     async def keep(self, claims: Sequence[Claim]) -> None:
         """Do nothing: the lease says it."""

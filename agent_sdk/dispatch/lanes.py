@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Self
 
@@ -51,5 +52,6 @@ def is_open(wanted: Wanted) -> bool:
     return wanted.queues is None or wanted.agents is None
 
 
+@lru_cache(maxsize=4096)
 def _digest(*words: str) -> str:
     return sha256(json.dumps(words).encode()).hexdigest()[:20]

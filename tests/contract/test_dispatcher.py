@@ -220,6 +220,7 @@ async def test_a_cancelled_take_leaves_nothing_claimed(bench: Bench, wait_s: flo
     assert names(kept + await take_all(dispatcher, 2 - len(kept), 5, owner=BOB)) == ["r1", "r2"]
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_kept_stays_with_its_owner(bench: Bench) -> None:
     first, second = await bench.dispatcher(), await bench.dispatcher()
     await first.offer(await bench.create("r1"))

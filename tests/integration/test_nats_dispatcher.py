@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import sys
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -188,6 +189,76 @@ async def test_a_ticket_whose_run_was_taken_otherwise_serves_another_run(bench: 
     assert names(claims) == ["r2"]
     await dispatcher.done(claims[0])
     assert await bench.waiting_tickets() == 0
+
+
+@pytest.mark.slow
+async def test_takes_that_are_cancelled_at_any_moment_lose_neither_run_nor_ticket(bench: Bench) -> None:
+    hasty, patient = await bench.dispatcher(), await bench.dispatcher()
+    taken = list[Claim]()
+    for number in range(40):
+        await patient.offer(await bench.create(f"r{number:02}"))
+        async with asyncio.TaskGroup() as tasks:
+            taking = tasks.create_task(take(hasty))
+            await asyncio.sleep(number / 10_000)
+            taking.cancel()
+        taken += [] if taking.cancelled() else taking.result()
+    while len(taken) < 40 and (claims := await take(patient, 5, owner=BOB)):
+        taken += claims
+    assert names(taken) == [f"r{number:02}" for number in range(40)]
+
+
+WORKER = """
+import asyncio, sys, time
+from agent_sdk.core.ids import OwnerId
+from agent_sdk.dispatch.jetstream import NatsDispatcher
+from agent_sdk.dispatch.nats_link import NatsOptions
+from agent_sdk.storage import open_journal
+from agent_sdk.testing import SeededRandom
+from tests.contract.real_time import RealClock
+from tests.integration.test_nats_dispatcher import CLERK, NEVER_S
+
+async def work(journal_url, nats_url, name):
+    journal = await open_journal(journal_url, clock=RealClock())
+    options = NatsOptions(nats_url, name=name, sweep_s=NEVER_S)
+    dispatcher = await NatsDispatcher.open(options, journal, RealClock(), SeededRandom())
+    while True:
+        claims = await dispatcher.take(CLERK, OwnerId("own_doomed"), lease_s=1.0, wait_s=1.0)
+        if claims:
+            print(claims[0].run_id, flush=True)
+            time.sleep(60)
+
+asyncio.run(work(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+async def test_a_killed_worker_s_run_comes_to_another_within_its_lease_and_two_seconds(server: PrivateNats, postgres_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        journal = await open_journal(postgres_url, clock=CLOCK)
+        stack.push_async_callback(journal.close)
+        bench = Bench(NatsOptions(server.url, name=f"test_{secrets.token_hex(8)}"), journal, stack)
+        other = await bench.dispatcher()
+        await other.offer(await bench.create("r1"))
+        doomed = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WORKER, postgres_url, server.url, bench.options.name, stdout=asyncio.subprocess.PIPE
+        )
+        assert doomed.stdout is not None
+        assert (await doomed.stdout.readline()).strip() == b"r1"
+        doomed.kill()
+        await doomed.wait()
+        began = time.monotonic()
+        assert names(await take(other, owner=BOB)) == ["r1"]
+        assert time.monotonic() - began < 3
+
+
+async def test_many_runs_without_tickets_do_not_wait_for_a_sweep_each(bench: Bench) -> None:
+    dispatcher = await bench.dispatcher(sweep_s=0.5)
+    for number in range(100):
+        await bench.create(f"r{number}")
+    began, taken = time.monotonic(), list[Claim]()
+    while len(taken) < 100:
+        taken += await take(dispatcher, 5)
+    assert time.monotonic() - began < 4
 
 
 async def test_a_message_that_is_no_ticket_is_dropped(bench: Bench) -> None:
