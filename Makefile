@@ -19,10 +19,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types suite quick full bench format lock clean
+.PHONY: help demo test lint types suite quick full bench storm scale-out soak crash format lock clean
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUN)  ## Plan, perform and answer real goals on this machine's own standard library
 	$(BIN)/agent-sdk demo
@@ -57,6 +57,18 @@ full: lint types  ## Run everything, the tests that take minutes too
 
 bench: $(APP)  ## Measure this package beside bare loops
 	$(BIN)/python -m benchmarks
+
+storm: $(APP)  ## Kill and stun workers and fell the database under 500 runs, and show what was lost: nothing
+	$(BIN)/python -m benchmarks.storm $(ARGS)
+
+scale-out: $(APP)  ## Start PostgreSQL, three workers and 200 runs here, kill a worker, and show what happened
+	$(BIN)/python -m benchmarks.storm --runs 200 --kills 1 --stuns 0 --restarts 0 --step-ms 100 --spread 5 $(ARGS)
+
+soak: $(APP)  ## Put 10,000 runs through one worker, and show that it does not grow
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+crash: $(APP)  ## Kill a process at every append and around every effect, on SQLite and PostgreSQL
+	$(BIN)/pytest -m '' tests/integration/test_crash_matrix.py -o faulthandler_timeout=3600
 
 format: $(APP)  ## Put the code in form, and mend what can be mended safely
 	$(BIN)/ruff check --fix
