@@ -26,8 +26,9 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[PrivatePostgres]:
+    """A server that tests may stop and start, and leave running."""
     server = PrivatePostgres()
     try:
         server.start()
@@ -45,7 +46,7 @@ def sql(server: PrivatePostgres, statement: str) -> str:
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_what_was_committed_outlives_a_restart(server: PrivatePostgres, mode: str) -> None:
-    sql(server, "CREATE TABLE kept AS SELECT 7 AS number")
+    sql(server, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 7 AS number")
     before = server.url()
     server.restart("immediate" if mode == "immediate" else "fast")
     assert server.url() == before
@@ -110,16 +111,18 @@ def test_a_wrong_setting_is_told_with_the_server_s_log() -> None:
         PrivatePostgres(settings={"max_connections": "many"}).start()
 
 
-def test_nothing_is_left_of_a_closed_server(server: PrivatePostgres) -> None:
-    root, pid = server.root, server.pid
-    server.close()
+@pytest.mark.usefixtures("server")
+def test_nothing_is_left_of_a_closed_server() -> None:
+    with PrivatePostgres() as server:
+        root, pid = server.root, server.pid
     assert not root.exists()
     assert not is_alive(pid)
     with pytest.raises(OutsideError, match="was not started"):
         server.stop()
 
 
-def test_a_server_does_not_outlive_the_process_that_made_it(server: PrivatePostgres) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_server_does_not_outlive_the_process_that_made_it() -> None:
     with subprocess.Popen([sys.executable, "-c", START_AND_WAIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as maker:
         assert maker.stdout is not None
         root, pid = maker.stdout.readline().split()
