@@ -12,7 +12,9 @@ import pytest
 from agent_sdk.core.ports import Journal
 from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.storage.sqlite.journal import SqliteJournal
+from agent_sdk.testing.postgres import PrivatePostgres
 from tests.contract.batches import Clock
+from tests.contract.postgres_store import postgres_store
 
 
 class Store(Protocol):
@@ -94,5 +96,16 @@ async def sqlite(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
             await opened.close()
 
 
-STORES: Mapping[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Store]]] = {"memory": memory, "sqlite": sqlite}
+@asynccontextmanager
+async def postgres(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
+    server: PrivatePostgres = request.getfixturevalue("postgres")
+    async with postgres_store(server.url()) as store:
+        yield store
+
+
+STORES: Mapping[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Store]]] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "postgres": postgres,
+}
 """What makes an empty store, by name, each time that it is entered; the fixtures that it needs are asked of the request."""

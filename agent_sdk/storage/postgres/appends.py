@@ -126,7 +126,7 @@ class Appends:
                 is_full = not job.is_plain or len(taken) == _MOST_A_STATEMENT
             held.add(job.run)
         self._waiting = left
-        return taken
+        return sorted(taken, key=lambda job: job.run)  # in the order that all lock rows in
 
     async def _write(self, jobs: Sequence[_Job]) -> None:
         """Write a group; where its statement fails as a whole, each batch by itself, so that one alone hears of what is wrong with it."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from agent_sdk.core.envelope import Envelope, encode
 from agent_sdk.core.events import Fact
 from agent_sdk.core.ids import ArtifactId, RunId, TenantId
 
-_EVENT_KINDS = tuple(enumerate(("bigint", "bigint", "bigint", "text", "integer", "bigint", "text", "bytea", "bytea", "bytea")))
-_ARTIFACT_KINDS = tuple(enumerate(("bigint", "text", "bytea"), len(_EVENT_KINDS)))
+_EVENT = ("bigint", "text", "text", "bigint", "bigint", "text", "integer", "bigint", "text", "bytea", "bytea", "bytea")
+_ARTIFACT = ("bigint", "text", "text", "text", "bytea")
+_to_row = attrgetter("tenant", "run_id", "seq", "epoch", "type", "v", "at", "cause", "meta", "body", "hash")
 
 
 @dataclass(slots=True)
@@ -33,22 +35,25 @@ def written(tenant: TenantId, run_id: RunId, facts: Iterable[Fact], previous: by
 
 
 def tail(first: int, *, with_artifacts: bool) -> str:
-    """Return the part of a statement that writes the events, and the artifacts, of the runs that `moved` names.
+    """Return the part of a statement that writes the events, and the artifacts, of those items whose place is an `ix` of `moved`.
 
-    `moved` has the columns `tenant`, `run_id` and `ix`; the parameters from `first` on are those of `tail_args`.
+    The parameters from number `first` on are those of `tail_args`. `IS TRUE` keeps the planner from a join, which goes by loops here.
     """
-    events, artifacts = (", ".join(f"${first + place}::{kind}[]" for place, kind in kinds) for kinds in (_EVENT_KINDS, _ARTIFACT_KINDS))
+    events = _parameters(first, _EVENT)
     statement = f"""
 , events_written AS (
     INSERT INTO agent_sdk.events (tenant, run_id, seq, epoch, type, v, at, cause, meta, body, hash)
-    SELECT m.tenant, m.run_id, e.seq, e.epoch, e.type, e.v, e.at, e.cause, e.meta, e.body, e.hash
-    FROM unnest({events}) AS e (ix, seq, epoch, type, v, at, cause, meta, body, hash) JOIN moved AS m USING (ix)
+    SELECT tenant, run_id, seq, epoch, type, v, at, cause, meta, body, hash
+    FROM unnest({events}) AS e (ix, tenant, run_id, seq, epoch, type, v, at, cause, meta, body, hash)
+    WHERE (ix IN (SELECT ix FROM moved)) IS TRUE
 )"""  # noqa: S608  (constants)
     if not with_artifacts:
         return statement
+    artifacts = _parameters(first + len(_EVENT), _ARTIFACT)
     return f"""{statement}
-, named AS (
-    SELECT m.tenant, m.run_id, a.artifact, a.data FROM unnest({artifacts}) AS a (ix, artifact, data) JOIN moved AS m USING (ix)
+, named AS MATERIALIZED (
+    SELECT tenant, run_id, artifact, data FROM unnest({artifacts}) AS a (ix, tenant, run_id, artifact, data)
+    WHERE (ix IN (SELECT ix FROM moved)) IS TRUE
 ), artifacts_written AS (
     INSERT INTO agent_sdk.artifacts (tenant, artifact, data, created_at)
     SELECT DISTINCT ON (tenant, artifact) tenant, artifact, data, agent_sdk.now_us() FROM named ORDER BY tenant, artifact
@@ -60,13 +65,19 @@ def tail(first: int, *, with_artifacts: bool) -> str:
 
 def tail_args(items: Sequence[Written]) -> list[list[object]]:
     """Return the arrays that `tail` takes: the place of an item, from 1 on, is its `ix`."""
-    rows = [
-        (ix, e.seq, e.epoch, e.type, e.v, e.at, e.cause, e.meta, e.body, e.hash) for ix, item in enumerate(items, 1) for e in item.envelopes
+    events = [(ix, *_to_row(envelope)) for ix, item in enumerate(items, 1) for envelope in item.envelopes]
+    if not any(item.artifacts for item in items):
+        return _columns(events, len(_EVENT))
+    artifacts = [
+        (ix, item.envelopes[0].tenant, item.envelopes[0].run_id, identity, data)
+        for ix, item in enumerate(items, 1)
+        for identity, data in item.artifacts.items()
     ]
-    columns = _columns(rows, len(_EVENT_KINDS))
-    if any(item.artifacts for item in items):
-        columns += _columns([(ix, *named) for ix, item in enumerate(items, 1) for named in item.artifacts.items()], len(_ARTIFACT_KINDS))
-    return columns
+    return _columns(events, len(_EVENT)) + _columns(artifacts, len(_ARTIFACT))
+
+
+def _parameters(first: int, kinds: Sequence[str]) -> str:
+    return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, first))
 
 
 def _columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:

@@ -17,14 +17,6 @@ SELECT tenant, run_id, agent, agent_version, state, reason, head, epoch, owner, 
 FROM agent_sdk.runs WHERE tenant = $1
 """
 _ONE = _ROW + "AND run_id = $2"
-_PAGE = f"""
-{_ROW}
-AND (cardinality($2::text[]) = 0 OR state = ANY ($2::text[]))
-AND ($3::text IS NULL OR agent = $3) AND ($4::text IS NULL OR reason = $4)
-AND ($5::text IS NULL OR session = $5) AND ($6::text IS NULL OR parent = $6)
-AND ($7::bigint IS NULL OR (created_at, run_id) < ($7, $8::text))
-ORDER BY created_at DESC, run_id DESC LIMIT $9
-"""
 _EVENTS = """
 SELECT tenant, run_id, seq, epoch, type, v, at, cause, meta, body, hash
 FROM agent_sdk.events WHERE tenant = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4
@@ -56,20 +48,20 @@ class Reads:
         return RunRow(*found[0])
 
     async def rows(self, tenant: TenantId, which: RunFilter) -> list[RunRow]:
-        before_at = (await self.row(tenant, which.before)).created_at if which.before is not None else None
-        found = await self._database.fetch(
-            _PAGE,
-            tenant,
-            sorted(which.states),
-            which.agent,
-            which.reason,
-            which.session,
-            which.parent,
-            before_at,
-            which.before,
-            which.limit,
-        )
-        return [RunRow(*values) for values in found]
+        conditions: list[str] = []
+        args: list[object] = [tenant, which.limit]
+        for column, value in (("agent", which.agent), ("reason", which.reason), ("session", which.session), ("parent", which.parent)):
+            if value is not None:
+                args.append(value)
+                conditions.append(f"AND {column} = ${len(args)}")
+        if which.states:
+            args.append(sorted(which.states))
+            conditions.append(f"AND state = ANY (${len(args)}::text[])")
+        if which.before is not None:
+            args += [(await self.row(tenant, which.before)).created_at, which.before]
+            conditions.append(f"AND (created_at, run_id) < (${len(args) - 1}, ${len(args)})")
+        query = f"{_ROW} AND created_at > 0 {' '.join(conditions)} ORDER BY created_at DESC, run_id DESC LIMIT $2"
+        return [RunRow(*values) for values in await self._database.fetch(query, *args)]
 
     async def heads(self, keys: Iterable[RunKey]) -> Mapping[RunKey, int]:
         """Return how far each of these runs has come, of those that exist."""

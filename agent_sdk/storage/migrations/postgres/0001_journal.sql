@@ -50,7 +50,9 @@ CREATE INDEX runs_due ON agent_sdk.runs (tenant, (owner IS NULL), priority DESC,
 CREATE INDEX runs_wake ON agent_sdk.runs (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX runs_unread ON agent_sdk.runs (owner) WHERE owner IS NOT NULL AND inbox_head > inbox_seen;
 CREATE INDEX runs_behind ON agent_sdk.runs (tenant, behind) WHERE behind IS NOT NULL;
-CREATE INDEX runs_by_age ON agent_sdk.runs (tenant, created_at, run_id);
+-- The condition always holds. It keeps this index away from queries for one run, which do not name it: on a table that is still empty all indexes
+-- cost the same, and what is chosen then stays for a while.
+CREATE INDEX runs_by_age ON agent_sdk.runs (tenant, created_at, run_id) WHERE created_at > 0;
 CREATE INDEX runs_of_session ON agent_sdk.runs (tenant, session, created_at) WHERE session IS NOT NULL;
 CREATE INDEX runs_of_parent ON agent_sdk.runs (tenant, parent, created_at) WHERE parent IS NOT NULL;
 
