@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from agent_sdk.core.errors import OutsideError
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.messages import Message, TextPart
 from agent_sdk.core.model import (
@@ -205,6 +206,49 @@ async def test_too_many_at_once_leave_a_gap_and_the_newest(bench: Bench) -> None
     kept = [each.index for each in reading.result()]
     assert kept == list(range(CAPACITY + 1, 2 * CAPACITY + 1))
     assert worker.dropped == CAPACITY + 1
+
+
+async def test_a_wire_brings_what_is_listened_to_and_nothing_else(bench: Bench) -> None:
+    here, there = await bench.wire(), await bench.wire()
+    came: list[tuple[str, bytes]] = []
+    for topic in ("one", "two"):
+        await there.listen(topic, lambda topic, data: came.append((topic, data)))
+    await here.send([("one", b"[1]"), ("two", b"[2]"), ("three", b"[3]")])
+    await asyncio.sleep(0.2)
+    await there.ignore("one")
+    await there.ignore("three")
+    await here.send([("one", b"[4]"), ("two", b"[5]")])
+    await asyncio.sleep(0.2)
+    assert sorted(came) == [("one", b"[1]"), ("two", b"[2]"), ("two", b"[5]")]
+    await here.close()
+    await there.close()
+
+
+async def test_a_message_beyond_all_measure_is_dropped_and_holds_up_nothing(bench: Bench) -> None:
+    if bench.name == "memory":
+        return
+    here, there = await bench.wire(), await bench.wire()
+    came: list[bytes] = []
+    await there.listen("one", lambda _, data: came.append(data))
+    await here.send([("one", b"x" * 2_000_000), ("one", b"[1]")])
+    await asyncio.sleep(0.2)
+    assert came == [b"[1]"]
+    await here.close()
+    await there.close()
+
+
+async def test_a_closed_wire_says_that_it_is_down(bench: Bench) -> None:
+    if bench.name == "memory":
+        return
+    wire = await bench.wire()
+    await wire.listen("one", lambda _, __: None)
+    await wire.close()
+    with pytest.raises(OutsideError):
+        await wire.send([("one", b"[]")])
+    with pytest.raises(OutsideError):
+        await wire.listen("two", lambda _, __: None)
+    with pytest.raises(OutsideError):
+        await wire.ignore("one")
 
 
 async def test_a_closed_line_takes_no_more_and_harms_nobody(bench: Bench) -> None:

@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 import pytest
 from nats.js.manager import JetStreamManager
 
-from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.errors import ConfigError, StorageError
 from agent_sdk.core.events import Fact, RunClaimed, RunCreated, RunReleased, RunSucceeded
 from agent_sdk.core.ids import OwnerId, RunId, TenantId
 from agent_sdk.core.labels import TRUSTED
-from agent_sdk.core.ports import Batch, Claim, Journal, Ticket, Wanted
+from agent_sdk.core.ports import Batch, Claim, Journal, RunRow, Ticket, Wanted
 from agent_sdk.core.run import RunState
 from agent_sdk.dispatch import open_dispatcher
 from agent_sdk.dispatch.jetstream import NatsDispatcher
 from agent_sdk.dispatch.nats_link import NatsOptions, connect, subscribe
 from agent_sdk.storage import open_journal
+from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.testing import SeededRandom
 from agent_sdk.testing.nats import NatsMissing, PrivateNats
 from tests.contract.real_time import RealClock
@@ -191,6 +192,72 @@ async def test_a_ticket_whose_run_was_taken_otherwise_serves_another_run(bench: 
     assert await bench.waiting_tickets() == 0
 
 
+class UnsteadyJournal(MemoryJournal):
+    """A journal that is slow to claim, and fails as often as it is told to."""
+
+    claim_s = 0.0
+    failing_claims = 0
+    failing_rows = 0
+
+    async def claim_due(self, wanted: Wanted, owner: OwnerId, *, lease_s: float) -> list[Claim]:
+        if self.failing_claims:
+            self.failing_claims -= 1
+            raise StorageError("no disk")
+        await asyncio.sleep(self.claim_s)
+        return await super().claim_due(wanted, owner, lease_s=lease_s)
+
+    async def row(self, tenant: TenantId, run_id: RunId) -> RunRow:
+        if self.failing_rows:
+            self.failing_rows -= 1
+            raise StorageError("no disk")
+        return await super().row(tenant, run_id)
+
+
+async def test_a_ticket_that_the_journal_failed_on_comes_again(bench: Bench) -> None:
+    bench.journal = journal = UnsteadyJournal(CLOCK)
+    dispatcher = await bench.dispatcher()
+    await dispatcher.offer(await bench.create("r1"))
+    journal.failing_claims = 1
+    with pytest.raises(StorageError):
+        await take(dispatcher)
+    assert names(await take(dispatcher)) == ["r1"]
+
+
+async def test_a_ticket_that_cannot_be_judged_comes_again(bench: Bench) -> None:
+    bench.journal = journal = UnsteadyJournal(CLOCK)
+    dispatcher = await bench.dispatcher()
+    ticket = await bench.create("r1")
+    await bench.release(await journal.claim(ACME, RunId("r1"), BOB, lease_s=20), ends=True)
+    journal.failing_rows = 1
+    await dispatcher.offer(ticket)
+    assert await take(dispatcher, wait_s=0.3) == []
+    assert (journal.failing_rows, await bench.waiting_tickets()) == (0, 1)
+    assert await take(dispatcher, wait_s=1.5) == []
+    assert await bench.waiting_tickets() == 0
+
+
+async def test_a_take_cancelled_while_it_claims_gives_run_and_ticket_back(bench: Bench) -> None:
+    bench.journal = journal = UnsteadyJournal(CLOCK)
+    dispatcher, other = await bench.dispatcher(), await bench.dispatcher()
+    journal.claim_s = 0.2
+    await dispatcher.offer(await bench.create("r1"))
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(take(dispatcher))
+        await asyncio.sleep(0.1)
+        taking.cancel()
+    assert taking.cancelled()
+    assert [(claim.run_id, claim.epoch) for claim in await take(other, owner=BOB)] == [("r1", 2)]
+
+
+async def test_a_worker_that_closes_early_leaves_its_tickets_to_others(bench: Bench) -> None:
+    dispatcher, other = await bench.dispatcher(), await bench.dispatcher()
+    await dispatcher.offer(await bench.create("r1"))
+    claims = await take(dispatcher)
+    await bench.release(claims[0], ends=False)
+    await dispatcher.close()
+    assert names(await take(other, owner=BOB)) == ["r1"]
+
+
 @pytest.mark.slow
 async def test_takes_that_are_cancelled_at_any_moment_lose_neither_run_nor_ticket(bench: Bench) -> None:
     hasty, patient = await bench.dispatcher(), await bench.dispatcher()
@@ -213,6 +280,7 @@ from agent_sdk.core.ids import OwnerId
 from agent_sdk.dispatch.jetstream import NatsDispatcher
 from agent_sdk.dispatch.nats_link import NatsOptions
 from agent_sdk.storage import open_journal
+from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.testing import SeededRandom
 from tests.contract.real_time import RealClock
 from tests.integration.test_nats_dispatcher import CLERK, NEVER_S
