@@ -60,6 +60,33 @@ def test_another_program_s_database_is_refused(db: sqlite3.Connection) -> None:
         refuse_foreign(db, HERE)
 
 
+def test_what_an_older_journal_holds_is_brought_along(db: sqlite3.Connection) -> None:
+    first, *later = migrations()
+    migrate(db, HERE, now_us=1, known=[first])
+    named = """{"$artifacts":{"output":{"sha256":"abc","size_bytes":40000},"more":{"sha256":"def","size_bytes":40000}}}"""
+    db.execute("INSERT INTO runs (tenant, run_id, agent, agent_version, state, head, hash, created_at, updated_at) "
+        "VALUES ('acme', 'run-1', 'clerk', '1', 'queued', 2, x'00', 5, 6)")  # fmt: skip
+    for seq, meta, body in (
+        (1, '{"agent":"clerk","parent":"run-0"}', '{"goal":"say \\"$artifacts\\""}'),
+        (2, "{}", named),
+        (3, "{}", None),
+    ):
+        event = (seq, meta.encode(), body.encode() if body is not None else None)
+        db.execute("INSERT INTO events VALUES ('acme', 'run-1', ?, 0, 'x', 1, 0, NULL, ?, ?, x'00')", event)
+    migrate(db, HERE, now_us=2, known=[first, *later])
+    assert db.execute("SELECT parent, queue, priority, behind, ready_at FROM runs").fetchall() == [("run-0", "default", 0, None, 5)]
+    assert db.execute("SELECT tenant, run_id, artifact FROM artifact_refs ORDER BY artifact").fetchall() == [
+        ("acme", "run-1", "abc"),
+        ("acme", "run-1", "def"),
+    ]
+
+
+def test_what_workers_look_for_stands_in_partial_indexes_without_the_held_runs(db: sqlite3.Connection) -> None:
+    migrate(db, HERE, now_us=1, known=migrations())
+    partial = db.execute("SELECT name FROM pragma_index_list('runs') WHERE partial").fetchall()
+    assert {"runs_ready", "runs_unread", "runs_behind"} <= {name for (name,) in partial}
+
+
 def test_the_journal_s_own_migrations_are_numbered_without_gaps() -> None:
     found = migrations()
     assert [migration.number for migration in found] == list(range(1, len(found) + 1))
