@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from pydantic import JsonValue
@@ -53,7 +53,7 @@ from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.core.graph import Failure, Graph, Pending, StepState
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
-from agent_sdk.core.messages import Conversation, Message, TextPart, ToolResultPart, user_message
+from agent_sdk.core.messages import Conversation, Message, TextPart, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import Stop
 from agent_sdk.core.plan import GOAL, Plan, ToolStep
 from agent_sdk.core.usage import NO_USAGE, Usage
@@ -469,12 +469,12 @@ def history_behind(runs: Iterable[Run]) -> History:
     """Return what the next run of a session knows of the ones before it, which are given oldest first and folded without their histories.
 
     A turn that ended in the middle of its calls is told without them: calls and results always come in pairs. Of one whose content was
-    erased nothing is told but its label.
+    erased nothing is told but its label. Calls get names that no call of the next run can have.
     """
     messages: list[Message] = []
     label = TRUSTED
-    for run in runs:
-        turn = list(run.conversation)
+    for place, run in enumerate(runs, 1):
+        turn = [_renamed(message, f"h{place}.") for message in run.conversation]
         if turn and turn[-1].tool_calls:
             turn[-1:] = run.held_messages
         if run.state == "succeeded" and turn and turn[-1].role != "assistant":
@@ -483,6 +483,15 @@ def history_behind(runs: Iterable[Run]) -> History:
         messages += turn
         label = label.join(run.label)
     return History(tuple(messages), label)
+
+
+def _renamed(message: Message, prefix: str) -> Message:
+    if all(isinstance(part, TextPart) for part in message.parts):
+        return message
+    parts = (
+        replace(part, id=StepId(prefix + part.id)) if isinstance(part, ToolCallPart | ToolResultPart) else part for part in message.parts
+    )
+    return Message(message.role, tuple(parts))
 
 
 _EDITED = "a person changed the arguments before the call was made"
