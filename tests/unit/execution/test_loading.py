@@ -4,10 +4,14 @@ import pytest
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import NotFound
-from agent_sdk.core.events import StepFinished
-from agent_sdk.core.ids import RunId
+from agent_sdk.core.events import Fact, RunCreated, RunSucceeded, StepFinished
+from agent_sdk.core.ids import OwnerId, RunId
+from agent_sdk.core.labels import TRUSTED
+from agent_sdk.core.ports import Batch
+from agent_sdk.core.run import NO_HISTORY
 from agent_sdk.execution import decode_all, load_facts, load_run
-from tests.unit.execution.fakes import RUN, TENANT, FakeTool, gives, plan, ref, step
+from agent_sdk.execution.loading import load_history, load_whole
+from tests.unit.execution.fakes import RUN, TENANT, CountingJournal, FakeTool, gives, plan, ref, step
 from tests.unit.execution.world import World
 
 
@@ -37,3 +41,38 @@ async def test_a_large_output_comes_back_from_its_artifact() -> None:
 async def test_a_run_that_is_not_there_is_not_found() -> None:
     with pytest.raises(NotFound, match="there is no run nobody"):
         await load_run(World().journal, TENANT, RunId("nobody"), Limits())
+
+
+async def turn(journal: CountingJournal, name: str, previous: str | None, answer: str) -> None:
+    """Write one turn of a session."""
+    created = RunCreated("agent", "1", {}, f"goal {name}", previous=None if previous is None else RunId(previous))
+    await journal.create(TENANT, RunId(name), [Fact(1, 0, 0, created)])
+    claim = await journal.claim(TENANT, RunId(name), OwnerId("me"), lease_s=30)
+    facts = [Fact(2, 1, 0, RunSucceeded(TRUSTED, answer))]
+    await journal.append(Batch(TENANT, RunId(name), claim.epoch, 1, facts, "succeeded", releases=True))
+
+
+async def test_a_run_is_loaded_with_what_was_said_in_its_session() -> None:
+    journal = CountingJournal()
+    await turn(journal, "one", None, "first")
+    await turn(journal, "two", "one", "second")
+    await turn(journal, "three", "two", "third")
+    run = await load_whole(journal, TENANT, RunId("three"), Limits())
+    said = ["goal one", "first", "goal two", "second", "goal three"]
+    assert [message.text for message in run.conversation] == said
+    assert [message.text for message in (await load_history(journal, TENANT, RunId("two"))).messages] == said[:-1]
+
+
+async def test_a_session_begins_where_retention_left_off() -> None:
+    journal = CountingJournal()
+    await turn(journal, "two", "one", "second")
+    await turn(journal, "three", "two", "third")
+    run = await load_whole(journal, TENANT, RunId("three"), Limits())
+    assert [message.text for message in run.conversation] == ["goal two", "second", "goal three"]
+
+
+async def test_a_run_without_a_session_has_no_history() -> None:
+    journal = CountingJournal()
+    await turn(journal, "one", None, "first")
+    assert (await load_whole(journal, TENANT, RunId("one"), Limits())).history == NO_HISTORY
+    assert await load_history(journal, TENANT, None) == NO_HISTORY
