@@ -36,9 +36,18 @@ TENANTS = [TENANT, OTHER_TENANT]
 tenants = st.sampled_from(TENANTS)
 keys = st.tuples(tenants, st.sampled_from([RunId(f"run-{number}") for number in range(3)]))
 owners = st.sampled_from(["alice", "bob", "carol"])
-item_keys = st.sampled_from([None, "k1", "k2"])
+others = st.none() | st.sampled_from([RunId(f"run-{number}") for number in range(3)])
+item_keys = st.sampled_from([None, "k1"])
 queues = st.sampled_from(["day", "night"])
 counts = st.integers(0, 3)
+wanteds = st.sampled_from(
+    [
+        *(Wanted(limit) for limit in (0, 1, 2, 4, 9)),
+        Wanted(2, queues=frozenset({"day"})),
+        Wanted(2, tenants=frozenset({TENANT})),
+        Wanted(2, runs=frozenset({RunId("run-0"), RunId("run-1")})),
+    ]
+)
 picks = st.integers(0, 5)
 
 
@@ -119,15 +128,9 @@ class Story(RuleBasedStateMachine):
         else:
             assert outcome == refusal
 
-    @rule(name=owners, limit=counts, of=st.none() | tenants, queue=st.none() | queues, named=st.none() | keys)
-    def claim_due(self, name: str, limit: int, of: TenantId | None, queue: str | None, named: RunKey | None) -> None:
+    @rule(name=owners, wanted=wanteds)
+    def claim_due(self, name: str, wanted: Wanted) -> None:
         process = self.process(name)
-        wanted = Wanted(
-            limit,
-            queues=frozenset({queue}) if queue is not None else None,
-            tenants=frozenset({of}) if of is not None else None,
-            runs=frozenset({named[1]}) if named is not None else None,
-        )
         claims = self.run(process.journal.claim_due(wanted, process.owner, lease_s=LEASE_S))
         self.told.check_taken(wanted, [(claim.tenant, claim.run_id) for claim in claims])
         for claim in claims:
@@ -159,10 +162,10 @@ class Story(RuleBasedStateMachine):
         self.same(hand.journal.renew(hand.claim, lease_s=LEASE_S), self.told.renew(hand.claim, LEASE_S))
 
     @precondition(lambda self: bool(self.hands))
-    @rule(pick=picks, count=counts, to=st.none() | keys, item_key=item_keys)
-    def append(self, pick: int, count: int, to: RunKey | None, item_key: str | None) -> None:
+    @rule(pick=picks, count=counts, to=others, item_key=item_keys)
+    def append(self, pick: int, count: int, to: RunId | None, item_key: str | None) -> None:
         hand = self.hand(pick)
-        mail = [Mail(to[1], InboxDraft("signal", "hello", key=item_key))] if to is not None else []
+        mail = [Mail(to, InboxDraft("signal", "hello", key=item_key))] if to is not None else []
         self.write(hand, replace(hand.batch(*(finished(number) for number in range(count))), mail=mail))
 
     @precondition(lambda self: bool(self.hands))
@@ -179,10 +182,10 @@ class Story(RuleBasedStateMachine):
         self.write(hand, replace(hand.batch(finished()), state="queued", releases=True))
 
     @precondition(lambda self: bool(self.hands))
-    @rule(pick=picks, state=st.sampled_from(sorted(ENDS)), to=st.none() | keys)
-    def end(self, pick: int, state: RunState, to: RunKey | None) -> None:
+    @rule(pick=picks, state=st.sampled_from(sorted(ENDS)), to=others)
+    def end(self, pick: int, state: RunState, to: RunId | None) -> None:
         hand = self.hand(pick)
-        mail = [Mail(to[1], InboxDraft("child", "done", key=f"child:{hand.claim.run_id}"))] if to is not None else []
+        mail = [Mail(to, InboxDraft("child", "done", key=f"child:{hand.claim.run_id}"))] if to is not None else []
         self.write(hand, replace(hand.ending(), state=state, mail=mail))
 
     def write(self, hand: Hand, batch: Batch, wake_at: float | None = None) -> None:
@@ -203,10 +206,10 @@ class Story(RuleBasedStateMachine):
             assert [item.number for item in items] == list(range(1, len(self.told.runs[key].inbox) + 1))
             hand.inbox_seen = len(items)
 
-    @rule()
-    def time_passes(self) -> None:
-        self.run(self.store.pass_s(PASSING_S))
-        self.told.time += PASSING_S
+    @rule(times=st.sampled_from([1, 2, 3]))
+    def time_passes(self, times: int) -> None:
+        self.run(self.store.pass_s(times * PASSING_S))
+        self.told.time += times * PASSING_S
 
     @rule(name=owners)
     def crash(self, name: str) -> None:

@@ -13,10 +13,11 @@ from agent_sdk.core.ports import Wanted
 from agent_sdk.storage.lanes import Lane, is_wanted
 
 _FIRST = Lane(TenantId(""), "", "", "", -(2**63))
+# The largest time stands for a lane's end: SQLite seeks to what is given, and would read the whole lane to get past its five columns.
 _NEXT_LANE = """
 SELECT tenant, queue, agent, agent_version, priority FROM runs INDEXED BY runs_ready
-WHERE ready_at IS NOT NULL AND (tenant, queue, agent, agent_version, priority) > (?, ?, ?, ?, ?)
-ORDER BY tenant, queue, agent, agent_version, priority LIMIT 1
+WHERE ready_at IS NOT NULL AND (tenant, queue, agent, agent_version, priority, ready_at) > (?, ?, ?, ?, ?, 9223372036854775807)
+ORDER BY tenant, queue, agent, agent_version, priority, ready_at LIMIT 1
 """
 _OF_LANE = "tenant = ? AND queue = ? AND agent = ? AND agent_version = ? AND priority = ?"
 _IN_LANE = f"""

@@ -34,7 +34,7 @@ from agent_sdk.storage.sqlite.readers import Readers
 from agent_sdk.storage.sqlite.writer import Writer
 from agent_sdk.storage.sqlite.writes import Writes
 
-POLL_S = 0.05
+POLL_S = 0.025
 """How often one looks whether another process has committed."""
 _LOOK_FOR_DEAD_S = 1.0
 _PURGED_A_COMMIT = 50
