@@ -132,7 +132,7 @@ async def test_nothing_to_take_takes_no_longer_than_one_waits(bench: Bench) -> N
     began = bench.clock.monotonic()
     assert await take(dispatcher, wait_s=0) == []
     assert await take(dispatcher, wait_s=0.2) == []
-    assert 0.15 < bench.clock.monotonic() - began < 2
+    assert 0.15 < bench.clock.monotonic() - began < WAIT_S
 
 
 async def test_a_run_whose_ticket_was_lost_is_found_by_the_sweep(bench: Bench) -> None:
@@ -240,10 +240,8 @@ async def test_what_a_lost_worker_held_comes_again_when_its_lease_ends(bench: Be
     claims = await lost.take(wanted(), ALICE, lease_s=0.5, wait_s=WAIT_S)
     with pytest.raises(RunBusy):
         await bench.journal.claim(ACME, RunId("r1"), BOB, lease_s=LEASE_S)
-    began = bench.clock.monotonic()
-    again = await take(other, owner=BOB)
+    again = await take(other, owner=BOB, wait_s=2.5)
     assert [(claim.run_id, claim.epoch) for claim in again] == [("r1", claims[0].epoch + 1)]
-    assert bench.clock.monotonic() - began < 2.5
 
 
 async def test_a_closed_dispatcher_leaves_all_to_the_others(bench: Bench) -> None:

