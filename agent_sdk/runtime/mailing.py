@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.codec import to_json
-from agent_sdk.core.errors import RequestError
+from agent_sdk.core.errors import RequestError, RunEnded
 from agent_sdk.core.events import Decision
 from agent_sdk.core.graph import Pending, StepState
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
@@ -137,6 +137,8 @@ class Mailing:
         pending = run.graph.parked.get(step)
         if pending is not None and pending.kind == kind:
             return run, pending
+        if run.is_ended:
+            raise RunEnded(f"run {run_id} has ended: {run.state}", hint="start a new run")
         waiting = [each for each, other in run.graph.parked.items() if other.kind == kind]
         raise RequestError(
             f"step {step!r} of run {run_id} waits for no {'approval' if kind == 'approval' else 'answer'}",
