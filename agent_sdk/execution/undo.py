@@ -1,6 +1,7 @@
 """Undoes finished effects, the last one first, where a run ends badly and its agent asks for that."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from agent_sdk.core.decide import arguments
 from agent_sdk.core.events import EffectCompensated, EffectCompensating, RunSucceeded, Terminal
@@ -9,7 +10,7 @@ from agent_sdk.core.plan import MissingValue
 from agent_sdk.core.run import Run
 from agent_sdk.execution.flights import Flights
 from agent_sdk.execution.lease import Lease
-from agent_sdk.execution.outcome import Done, Failed, Stopped
+from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Performer
 from agent_sdk.execution.sequencer import Sequencer
@@ -58,10 +59,15 @@ class Undo:
         except MissingValue as error:
             self.sequencer.post(EffectCompensated(step, attempt, "reference_missing", str(error)))
             return
-        match outcome := await self.performer.compensate(state, args, attempt, key):
+        self._told(step, attempt, await self.performer.compensate(state, args, attempt, key))
+
+    def _told(self, step: StepId, attempt: int, outcome: AttemptOutcome) -> None:
+        match outcome:
             case Done():
                 self.sequencer.post(EffectCompensated(step, attempt))
             case Failed():
                 self.sequencer.post(EffectCompensated(step, attempt, outcome.code, outcome.message, outcome.traceback))
-            case Stopped():
+            case Stopped():  # it begins again, under the same key
                 pass
+            case _:
+                assert_never(outcome)
