@@ -17,8 +17,14 @@ from tests.unit.core.toy import OWNER, Outcome, Toy, envelopes, new_run, random_
 CHANCE = st.builds(Random, st.integers(0, 2**32))
 ALL: Sequence[Outcome] = ("finish", "finish", "finish", "fail", "unknown")
 EVERY_POLICY: Sequence[OnError] = ("fail", "skip", "retry", "repair", "skip", "repair")
-FOLDED_FROM_META = ("head", "epoch", "inbox_seen", "state", "reason", "revision", "usage", "retries", "label", "repairs", "to_repair")
-KEPT_OF_A_STEP = ("status", "attempt", "key", "effect", "label", "group", "items", "started_at", "ended_at")
+FOLDED_FROM_META = (
+    *("head", "epoch", "inbox_seen", "state", "reason", "revision", "usage", "retries", "label", "repairs", "to_repair"),
+    *("undoable", "undone", "progress_epoch", "is_crash_looping", "pinned", "failed_step"),
+)
+KEPT_OF_A_STEP = (
+    *("status", "attempt", "key", "effect", "label", "group", "items", "started_at", "ended_at"),
+    *("stands_for", "is_allowed", "undoes", "args_digest"),
+)
 
 
 def any_walk(chance: Random) -> Toy:
@@ -136,9 +142,33 @@ def test_state_cost_and_effects_fold_with_every_body_gone(chance: Random) -> Non
     assert (bare.failure is None) == (whole.run.failure is None)
     assert bare.graph.ready == whole.run.graph.ready
     assert bare.graph.doomed == whole.run.graph.doomed
+    assert {step: replace(pending, text=None) for step, pending in whole.run.graph.parked.items()} == bare.graph.parked
+    assert {name: [seq for seq, _ in queue] for name, queue in bare.signals.items()} == {
+        name: [seq for seq, _ in queue] for name, queue in whole.run.signals.items()
+    }
     assert (bare.graph.needs, bare.graph.after) == (whole.run.graph.needs, whole.run.graph.after)
     for identity, state in whole.run.graph.steps.items():
         assert [getattr(bare.graph.steps[identity], name) for name in KEPT_OF_A_STEP] == [getattr(state, name) for name in KEPT_OF_A_STEP]
+
+
+@given(CHANCE)
+def test_every_finished_effect_that_can_be_undone_is_undone_once_in_reverse(chance: Random) -> None:
+    toy = any_walk(chance)
+    ends = [fact.event for fact in toy.facts if isinstance(fact.event, (StepFinished, EffectDecided))]
+    finished = [end.step for end in ends if isinstance(end, StepFinished) or end.decision == "done"]
+    if toy.run.undone:
+        assert not toy.run.undoable
+        assert list(toy.run.undone) == [step for step in reversed(finished) if step in toy.run.undone]
+        assert len(set(toy.run.undone)) == len(toy.run.undone)
+
+
+@given(CHANCE)
+def test_a_step_whose_call_was_edited_ends_as_the_step_that_was_performed_in_its_place(chance: Random) -> None:
+    steps = any_walk(chance).run.graph.steps
+    for state in steps.values():
+        if state.stands_for is not None and state.status in {"finished", "failed", "skipped"}:
+            original = steps[state.stands_for]
+            assert (original.status, original.output, original.label) == (state.status, state.output, state.label)
 
 
 @settings(max_examples=30)

@@ -11,27 +11,40 @@ from agent_sdk.core.agent import Limits
 from agent_sdk.core.decide import Consult, End, Park, Perform, Start, arguments, decide
 from agent_sdk.core.envelope import GENESIS, Envelope, decode, encode
 from agent_sdk.core.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    ChildEnd,
+    ChildFinished,
+    ChildStarted,
     Decision,
+    EffectCompensated,
+    EffectCompensating,
     EffectDecided,
     Event,
     Fact,
     PlanAccepted,
     PlanRevised,
+    QuestionAnswered,
+    Ruling,
     RunClaimed,
     RunCreated,
+    RunReleased,
+    RunWaiting,
+    SignalReceived,
     StepFailed,
     StepFinished,
     StepRetried,
     StepShape,
     StepStarted,
     StepUnknown,
+    StepWaiting,
 )
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, RunId, StepId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.plan import OnError, Plan, Step, ToolStep, When, sources_of
 from agent_sdk.core.run import Run, fold
-from agent_sdk.core.tools import Effect
+from agent_sdk.core.tools import Effect, WaitKind
 
 RUN = RunId("run-1")
 OWNER = OwnerId("owner-1")
@@ -133,24 +146,79 @@ def walk(toy: Toy, chance: Random, outcomes: Sequence[Outcome] = ("finish",), lo
         match decide(toy.run, len(flying)):
             case Perform(starts=begun, settled=settled):
                 toy.post(*settled)
-                flying.extend(state for start in begun if (state := _begin(toy, start, chance)) is not None)
-            case Consult() | End():
+                flying.extend(state for start in begun if (state := _begin(toy, start, chance, may_wait=len(outcomes) > 1)) is not None)
+            case Consult():
                 return toy
+            case End():
+                return _undo(toy, chance)
             case Park(steps=steps):
-                toy.decide(chance.choice(steps), chance.choice(("done", "retry", "skip", "fail")), [1])
+                toy.post(RunWaiting("approval", steps), RunReleased("waiting"), RunClaimed(OWNER))
+                _settle(toy, toy.run.graph.steps[chance.choice(steps)], chance)
             case _:
                 _end(toy, flying.pop(chance.randrange(len(flying))), chance.choice(outcomes), chance)
 
 
-def _begin(toy: Toy, start: Start, chance: Random) -> StepState | None:
+def _begin(toy: Toy, start: Start, chance: Random, *, may_wait: bool) -> StepState | None:
     state = toy.run.graph.steps[start.step]
     assert state.status == "ready"
     if start.items is not None:
         toy.post(StepStarted(start.step, items=start.items))
         return None
-    arguments(toy.run, state)
-    toy.start(start.step, chance.choice(("read", "idempotent", "verify", "once")))
+    args = arguments(toy.run, state)
+    if may_wait and not state.attempt and chance.random() < 0.3:
+        toy.post(_wait(state, args, chance))
+        return None
+    effect: Effect = chance.choice(("read", "idempotent", "verify", "once"))
+    toy.post(StepStarted(start.step, state.attempt + 1, effect, f"key/{start.step}", undoes=effect != "read"))
     return state
+
+
+def _wait(state: StepState, args: dict[str, JsonValue], chance: Random) -> Event:
+    kinds: tuple[Literal["approval"] | WaitKind, ...] = ("approval", "child", "question", "timer", "signal")
+    match chance.choice(kinds):
+        case "approval" if not state.is_allowed:
+            return ApprovalRequested(state.id, "echo", "digest", chance.choice((None, 7)), "it costs", args)
+        case "approval" | "child":
+            return ChildStarted(state.id, RunId(f"child-{state.id}"), "helper", "do it")
+        case kind:
+            return StepWaiting(state.id, kind, "paid" if kind == "signal" else None, chance.choice((None, 9)), "Shall I?")
+
+
+def _settle(toy: Toy, state: StepState, chance: Random) -> None:
+    """Let a step that is unknown or waits have what it needs, good or bad."""
+    pending = toy.run.graph.parked.get(state.id)
+    if pending is None:
+        toy.decide(state.id, chance.choice(("done", "retry", "skip", "fail")), [1])
+        return
+    match pending.kind:
+        case "approval":
+            ruling: Ruling = chance.choice(("approve", "deny", "edit", "expire"))
+            becomes = StepId(f"{state.id}~{toy.run.head + 1}") if ruling == "edit" else None
+            toy.post(ApprovalDecided(state.id, ruling, "digest", becomes=becomes, note="so be it", args={"x": [1]} if becomes else None))
+        case "question":
+            toy.post(QuestionAnswered(state.id, label=Label(("person",)), answer=[1]))
+        case "signal" if chance.random() < 0.7:
+            toy.post(SignalReceived("paid", payload=[2]), SignalReceived("paid", payload=[3]))
+            toy.post(chance.choice((StepFinished(state.id, 1, 0, None, [2]), StepFailed(state.id, 1, "signal_invalid", message="no"))))
+        case "child":
+            child = RunId(f"child-{state.id}")
+            ends: tuple[ChildEnd, ...] = ("succeeded", "succeeded", "failed", "cancelled", "expired")
+            toy.post(ChildFinished(state.id, child, chance.choice(ends), label=Label(("child",)), message="so it ended", output=[3]))
+        case _:
+            toy.post(chance.choice((StepFinished(state.id, 1, 0, None, [4]), StepFailed(state.id, 1, "wait_expired", message="late"))))
+
+
+def _undo(toy: Toy, chance: Random) -> Toy:
+    """Undo what had finished, with a crash now and then."""
+    while toy.run.undoable:
+        step = next(reversed(toy.run.undoable))
+        attempt = toy.run.undoable[step] + 1
+        toy.post(EffectCompensating(step, attempt, f"key/{step}~undo"))
+        if chance.random() < 0.8:
+            toy.post(EffectCompensated(step, attempt, chance.choice((None, "tool_failed")), "a word"))
+        else:
+            toy.post(RunClaimed(OWNER))
+    return toy
 
 
 def _end(toy: Toy, state: StepState, outcome: Outcome, chance: Random) -> None:

@@ -15,6 +15,7 @@ from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.plan import ModelStep, ToolStep, When
 from agent_sdk.core.ports import Batch, Verdict
 from agent_sdk.core.run import ENDS
+from agent_sdk.core.tools import Wait
 from agent_sdk.core.usage import NO_USAGE
 from agent_sdk.testing import Call
 from tests.unit.execution.fakes import RUN, TENANT, Args, Context, CountingJournal, FakeTool, plan, ref, step
@@ -51,6 +52,16 @@ class Outside:
             FakeTool("send", self.act, "verify", verdict=self.verify),
         ]
 
+    def waiting_tools(self) -> list[FakeTool]:
+        """Tools whose calls wait: for a word, for a time, for an answer, a signal and a child."""
+        return [
+            FakeTool("ship", self.act, "once", need="it costs money", approval_s=1e6),
+            FakeTool("rest", waits=Wait("timer", after_s=60)),
+            FakeTool("ask", waits=Wait("question", text="Shall I?")),
+            FakeTool("hear", waits=Wait("signal", name="paid")),
+            FakeTool("help", waits=Wait("child", text="do it", name="helper")),
+        ]
+
 
 def planned(outside: Outside) -> World:
     steps: list[ToolStep | ModelStep] = [
@@ -80,6 +91,44 @@ def looping(outside: Outside) -> World:
         return str([part.output for message in request.conversation for part in message.parts if part.type == "tool_result"])
 
     return World(outside.tools(), [answer] * 50)
+
+
+def parked(outside: Outside) -> World:
+    """Return a plan in which everything waits that can wait, beside effects of all kinds."""
+    steps = [
+        step("seen", "look", {"x": [1, 2]}),
+        step("paid", "pay", {"x": 1}),
+        step("shipped", "ship", {"x": ref("item")}, for_each="seen"),
+        step("rested", "rest", after=("paid",)),
+        step("asked", "ask"),
+        step("heard", "hear", after=("asked",)),
+        step("helped", "help", {"x": ref("heard")}),
+        step("sent", "send", {"x": ref("shipped")}),
+        step("put", "put", {"x": ref("helped")}, after=("rested",)),
+    ]
+    names = ("seen", "paid", "shipped", "asked", "heard", "helped", "sent", "put")
+    return World([*outside.tools(), *outside.waiting_tools()], plan=plan(*steps, result={name: ref(name) for name in names}))
+
+
+async def serve(world: World, given: set[str]) -> None:
+    """Give each parked step what it waits for, each once: a person, another run or the time is never lost with the process."""
+    for identity, pending in world.run.graph.parked.items():
+        if (identity in given and pending.kind != "timer") or (pending.kind == "child" and not world.children):
+            continue
+        given.add(identity)
+        match pending.kind:
+            case "approval" if identity == "shipped[1]":
+                await world.slip("approve", {"step": identity, "ruling": "edit", "args": {"x": 20}, "digest": pending.digest})
+            case "approval":
+                await world.slip("approve", {"step": identity, "ruling": "approve", "digest": pending.digest})
+            case "question":
+                await world.slip("answer", {"step": identity, "answer": "yes"})
+            case "signal":
+                await world.slip("signal", {"name": "paid", "payload": 7})
+            case "child":
+                await world.slip("child", {"child": pending.child, "state": "succeeded", "output": "helped"})
+            case _:
+                world.clock.advance(60)
 
 
 class Killer:
@@ -155,6 +204,67 @@ async def test_the_answer_is_the_same_wherever_the_process_dies(make: Callable[[
         paid = [each for each in outside.performed if world.run.graph.steps[StepId(each)].tool == "pay" and each not in retried]
         assert all(outside.performed[each] == 1 for each in paid)
         assert outside.done.keys() == {state.key for state in world.run.graph.steps.values() if state.effect != "read" and state.key}
+
+
+async def perform_parked(outside: Outside, number: int, *, is_durable: bool) -> World:
+    """Perform a run that waits again and again, with a process that dies around its append of that number, counted over all its owners."""
+    world, given = parked(outside), set[str]()
+    await world.begin()
+    killer = Killer(world.journal, number, is_durable=is_durable)
+    for _ in range(40):
+        counts = Counter(outside.performed)
+        finished = {fact.event.step for fact in await world.facts() if isinstance(fact.event, StepFinished)}
+        try:
+            await world.executor.drive()
+        except StorageError:
+            assert killer.struck
+            world.journal.before = world.journal.after = lambda _number, _batch: None
+        assert no_stray_tasks()
+        assert all(counts[each] == outside.performed[each] for each in finished)
+        if (await world.state()) in ENDS:
+            return world
+        world.run = await world.folded()
+        await serve(world, given)
+        await world.again()
+        for identity in world.run.graph.unknown:
+            await world.slip("decide", decision(identity, world, outside))
+    raise AssertionError("the run does not end")
+
+
+async def check_parked(number: int, *, is_durable: bool) -> int:
+    outside = Outside()
+    world = await perform_parked(outside, number, is_durable=is_durable)
+    assert await world.state() == "succeeded"
+    edited = next(name for name in outside.performed if name.startswith("shipped[1]~"))
+    assert (await world.folded()).answer == {
+        "seen": [1, 2],
+        "paid": "did 1",
+        "shipped": ["did 1", "did 20"],
+        "asked": "yes",
+        "heard": 7,
+        "helped": "helped",
+        "sent": "did ['did 1', 'did 20']",
+        "put": "did helped",
+    }
+    story = await world.story()
+    retried = {line.split()[1] for line in story if line.startswith("effect.decided") and line.endswith("retry")}
+    assert all(outside.performed[name] == 1 for name in ("paid", "shipped[0]", edited) if name not in retried)
+    assert outside.performed["shipped[1]"] == 0
+    assert {step for step, _ in world.children} == {"helped"}
+    assert len({child for _, child in world.children}) == 1
+    assert len(story) == len(await world.facts())
+    settled = [line.split()[1] for line in story if line.startswith(("step.finished", "question.answered", "child.finished"))]
+    assert len(settled) == len(set(settled))
+    assert len([line for line in story if line.startswith("approval.decided")]) == 2
+    return len(world.journal.appends)
+
+
+async def test_a_run_that_waits_for_everything_ends_the_same_wherever_the_process_dies() -> None:
+    points = await check_parked(1_000_000, is_durable=True)
+    assert points >= 10
+    for number in range(1, points + 1):
+        for is_durable in (False, True):
+            await check_parked(number, is_durable=is_durable)
 
 
 async def test_an_effect_that_was_under_way_is_unknown_and_blocks_only_what_hangs_on_it() -> None:
