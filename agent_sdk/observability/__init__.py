@@ -16,6 +16,7 @@ from agent_sdk.observability.logs import (
 from agent_sdk.observability.plain import one_line
 from agent_sdk.observability.records import event_schema, record_of
 from agent_sdk.observability.redact import MASK, is_secret_name, redact_json, redact_text
+from agent_sdk.observability.relay import TenantTokens, TokenRelay
 from agent_sdk.observability.sinks import ConsoleSink, JsonLinesSink, LoggingSink, render_fact
 from agent_sdk.observability.taxonomy import KINDS, Family, Kind, Severity, detail_of, family_of, severity_of, summary_of
 from agent_sdk.observability.tokens import StreamItem, TokenChannel, TokensDropped, TokenStream
@@ -38,8 +39,10 @@ __all__ = [
     "ObserverFailed",
     "Severity",
     "StreamItem",
+    "TenantTokens",
     "TextFormatter",
     "TokenChannel",
+    "TokenRelay",
     "TokenStream",
     "TokensDropped",
     "bind",

@@ -1,7 +1,7 @@
 """The relay: a process's own token channels joined with a line to the others, so that a run is followed wherever it is performed."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -45,20 +45,26 @@ class TenantTokens:
             self.line.publish(self.tenant, delta)
 
     @asynccontextmanager
-    async def subscribe(self, run_id: RunId) -> AsyncGenerator[TokenStream]:
-        """Hand out a stream of the run's deltas from now on, from here and from elsewhere, until the block is left."""
+    async def subscribe(self, run_id: RunId, until: Callable[[], Awaitable[None]] | None = None) -> AsyncGenerator[TokenStream]:
+        """Hand out a stream of the run's deltas from now on, from here and from elsewhere, until the block is left.
+
+        Where `until` is given, the stream ends when that returns.
+        """
         async with self.channel.subscribe(run_id) as stream:
-            if self.line is None:
+            if self.line is None and until is None:
                 yield stream
                 return
             raised: BaseException | None = None
             async with asyncio.TaskGroup() as tasks:
-                pump = tasks.create_task(self._pump(self.line, stream, run_id))
+                helpers = [tasks.create_task(self._pump(self.line, stream, run_id))] if self.line is not None else []
+                if until is not None:
+                    helpers.append(tasks.create_task(_end(stream, until)))
                 try:
                     yield stream
                 except BaseException as error:  # noqa: BLE001  (raised again outside of the group, which would wrap it)
                     raised = error
-                pump.cancel()
+                for helper in helpers:
+                    helper.cancel()
             if raised is not None:
                 raise raised
 
@@ -73,6 +79,13 @@ class TenantTokens:
             async for delta in deltas:
                 if seen.follows(delta):
                     stream.offer(delta)
+                else:
+                    stream.lose(delta)
+
+
+async def _end(stream: TokenStream, until: Callable[[], Awaitable[None]]) -> None:
+    await until()
+    stream.end()
 
 
 @dataclass(slots=True)

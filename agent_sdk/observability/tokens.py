@@ -68,6 +68,14 @@ class TokenStream(AsyncIterator[StreamItem]):
         self._news.set()
         return lost
 
+    def lose(self, item: TokenDelta) -> None:
+        """Tell the reader, once a reply, that pieces before this one never came: what was shown of it is void."""
+        if self._broken.get(item.step) != item.attempt:
+            self._broken[item.step] = item.attempt
+            self._queue.append(TokensDropped(self._run_id, 1))
+        self.dropped += 1
+        self._news.set()
+
     def end(self) -> None:
         """Let the reader take what is queued, and no more."""
         self._is_ended = True

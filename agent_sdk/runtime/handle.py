@@ -12,7 +12,7 @@ from agent_sdk.core.model import TextDelta
 from agent_sdk.core.ports import TokenDelta
 from agent_sdk.core.run import Run
 from agent_sdk.execution import decode_all, load_facts, load_run
-from agent_sdk.observability import StreamItem, TokenChannel
+from agent_sdk.observability import StreamItem, TenantTokens
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.keeper import RunKey
 from agent_sdk.runtime.mailing import Mailing
@@ -26,7 +26,7 @@ class Desk:
     """Where a handle finds out about its run; `live` are those that this process performs."""
 
     mailing: Mailing
-    tokens: TokenChannel
+    tokens: TenantTokens
     live: Mapping[RunKey, Performance]
 
 
@@ -94,12 +94,20 @@ class RunHandle(Generic[OutputT]):
             yield fact
 
     async def stream(self) -> AsyncIterator[StreamItem]:
-        """Yield live deltas of replies until this process is done with the run; a higher `attempt` voids what was shown of its step."""
-        async with self._tokens.subscribe(self.run_id) as deltas:
-            if self._performance is None or self._performance.is_over:
-                return
+        """Yield live deltas of replies until this process is done with the run; a higher `attempt` voids what was shown of its step.
+
+        A run that another process performs is streamed to its end, where Postgres or NATS joins the two; else there is nothing to see.
+        """
+        performance = self._performance
+        if performance is not None and performance.is_over:
+            return
+        async with self._tokens.subscribe(self.run_id, None if performance is not None else self._ended) as deltas:
             async for delta in deltas:
                 yield delta
+
+    async def _ended(self) -> None:
+        async for _ in self._journal.watch(self.tenant, self.run_id):
+            pass
 
     async def stream_text(self) -> AsyncIterator[str]:
         """Yield the text of replies as it comes.

@@ -11,12 +11,12 @@ from agent_sdk.core.events import Event, Fact, PlanAccepted
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, TenantId
 from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.plan import Plan, plan_to_json
-from agent_sdk.core.ports import RunFilter, RunRow, SessionMove, Ticket
+from agent_sdk.core.ports import RunFilter, RunRow, SessionMove, Ticket, TokenLine
 from agent_sdk.core.run import ENDS, Run
 from agent_sdk.core.strict_json import require_storable
-from agent_sdk.dispatch import JournalDispatcher, open_dispatcher
+from agent_sdk.dispatch import JournalDispatcher, open_dispatcher, open_token_line
 from agent_sdk.execution import shape_of
-from agent_sdk.observability import Follower, HookSink
+from agent_sdk.observability import Follower, HookSink, TokenRelay
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.compose import Models, Pools, bind_tools, make_checker, require_model
 from agent_sdk.runtime.creation import DEFAULTS, StartOptions, create, created, require_whole, session_move
@@ -58,7 +58,7 @@ class Runtime(Mailing):
         self.stage = stage
         self._world = holds.world
         self._minder = Minder(stage, JournalDispatcher(holds.journal, holds.world.clock, holds.world.random))
-        self._desk = Desk(self, stage.tokens, stage.live)
+        self._desk = Desk(self, holds.relay.of(tenant), stage.live)
         self._is_closing = False
         stage.on_over = self._over
         stage.on_child = self._minder.mind
@@ -99,8 +99,9 @@ class Runtime(Mailing):
             stack.callback(pools.close)
             sinks = [*app.sinks, *(HookSink(hook) for hook in app.hooks)]
             follower = await stack.enter_async_context(Follower.open(journal, sinks, clock=world.clock))
+            relay = TokenRelay(await _token_line(stack, url, dispatch, app, world))
             async with asyncio.TaskGroup() as tasks:
-                stage = Stage(Holds(app, journal, dispatcher, world, models, follower, tasks, pools, lease_s))
+                stage = Stage(Holds(app, journal, dispatcher, world, models, follower, relay, tasks, pools, lease_s))
                 stack.callback(stage.keeper.close)
                 runtime = cls(stage, TenantId(tenant))
                 upkeep = [tasks.create_task(stage.deliver_mail()), tasks.create_task(runtime._minder.run())]
@@ -215,6 +216,12 @@ class Runtime(Mailing):
         for row in await self.runs(RunFilter(states=ENDS, limit=CATCH_UP_RUNS)):
             with self.stage.holds.follower.follow(self.tenant, row.run_id):
                 pass
+
+
+async def _token_line(stack: AsyncExitStack, url: str, dispatch: str | None, app: App, world: World) -> TokenLine | None:
+    """Open what carries tokens between processes: NATS where it hands out runs, else Postgres; nothing for who only looks."""
+    line = dispatch if dispatch is not None else url if url.startswith(("postgres:", "postgresql:")) else None
+    return await stack.enter_async_context(open_token_line(line, clock=world.clock)) if line is not None and app.agents else None
 
 
 def _make_pools(settings: "LoadedSettings | None") -> Pools:

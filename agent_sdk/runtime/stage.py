@@ -17,7 +17,7 @@ from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.ports import Batch, Claim, Clock, Dispatcher, Ids, Journal, Random, Ticket
 from agent_sdk.core.run import Run
 from agent_sdk.execution import Executor, Lease, Parts, load_whole
-from agent_sdk.observability import Follower, TokenChannel, bind
+from agent_sdk.observability import Follower, TokenRelay, bind
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.compose import Models, Pools, asks_model, bind_tools, make_checker, make_planner, with_limits
 from agent_sdk.runtime.creation import created_child
@@ -58,6 +58,7 @@ class Holds:
     world: World
     models: Models
     follower: Follower
+    relay: TokenRelay
     tasks: asyncio.TaskGroup
     pools: Pools
     lease_s: float = LEASE_S
@@ -69,7 +70,6 @@ class Stage:
     def __init__(self, holds: Holds) -> None:
         self.holds = holds
         self.owner = OwnerId(holds.world.ids.run_id().replace("run_", "own_"))
-        self.tokens = TokenChannel()
         self.live: dict[RunKey, Performance] = {}
         self.on_over: Callable[[Performance], None] = _ignore
         self.on_child: Callable[[RunKey, AgentDeclaration[Any, Any]], None] = _ignore
@@ -128,7 +128,7 @@ class Stage:
         finally:
             self.keeper.drop(key)
             self.live.pop(key, None)
-            self.tokens.end(run.run_id)
+            self.holds.relay.of(run.tenant).end(run.run_id)
             self.on_over(performance)
             performance.end()
 
@@ -151,8 +151,8 @@ class Stage:
 
         def build(run: Run, lease: Lease, deps: object) -> Executor:
             planner = make_planner(agent, run, name, checker, plan_only=plan_only, loaded=holds.models.settings)
-            clock, random = holds.world.clock, holds.world.random
-            parts = Parts(holds.journal, agent.spec, name, planner, checker, tools, model, clock, random, self.tokens, deps, begin_child)
+            clock, random, tokens = holds.world.clock, holds.world.random, holds.relay.of(run.tenant)
+            parts = Parts(holds.journal, agent.spec, name, planner, checker, tools, model, clock, random, tokens, deps, begin_child)
             return Executor(parts, run, lease)
 
         return build

@@ -10,10 +10,11 @@ from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ReplyDone, T
 from agent_sdk.core.ports import TokenDelta, TokenLine, TokenSink
 from agent_sdk.core.usage import Usage
 from agent_sdk.observability.relay import TenantTokens, TokenRelay
-from agent_sdk.observability.tokens import StreamItem
+from agent_sdk.observability.tokens import StreamItem, TokensDropped
 
 ACME, GLOBEX = TenantId("acme"), TenantId("globex")
 RUN = RunId("run-1")
+HOLE = TokensDropped(RUN, 1)
 DONE = ReplyDone(ModelReply(Message("assistant", (TextPart("whole"),)), Usage()))
 
 
@@ -105,20 +106,28 @@ async def test_two_tenants_with_a_run_of_one_id_do_not_see_each_other() -> None:
     ("came", "shown"),
     [
         ([5, 6], [5, 6]),
-        ([0, 1, 3, 4], [0, 1]),
-        ([0, 2, 0, 1], [0, 0, 1]),
+        ([0, 1, 3, 4], [0, 1, None]),
+        ([0, 2, 0, 1], [0, None, 0, 1]),
     ],
     ids=["one that comes late begins there", "behind a hole nothing is shown", "a first piece stands by itself"],
 )
-async def test_no_piece_with_a_hole_before_it_is_shown(came: list[int], shown: list[int]) -> None:
+async def test_a_hole_is_told_once_and_nothing_behind_it_is_shown(came: list[int], shown: list[int | None]) -> None:
     line = OneLine(*(delta(index) for index in came))
-    assert await read(TokenRelay(line).of(ACME)) == [delta(index) for index in shown]
+    assert await read(TokenRelay(line).of(ACME)) == [HOLE if index is None else delta(index) for index in shown]
+
+
+async def test_a_stream_ends_when_its_run_did_elsewhere() -> None:
+    async def ended() -> None:
+        await asyncio.sleep(0)
+
+    async with TokenRelay(OneLine(delta(0))).of(ACME).subscribe(RUN, ended) as stream:
+        assert [item async for item in stream] == [delta(0)]
 
 
 async def test_the_whole_reply_and_a_new_attempt_are_shown_behind_a_hole() -> None:
     again = [delta(0, AttemptStarted(2), attempt=2), delta(1, attempt=2)]
     line = OneLine(delta(0), delta(2), *again, delta(4, attempt=2), delta(5, DONE, attempt=2))
-    assert await read(TokenRelay(line).of(ACME)) == [delta(0), *again, delta(5, DONE, attempt=2)]
+    assert await read(TokenRelay(line).of(ACME)) == [delta(0), HOLE, *again, HOLE, delta(5, DONE, attempt=2)]
 
 
 async def test_an_error_of_the_follower_leaves_the_block_as_it_is() -> None:
