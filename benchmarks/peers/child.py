@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from benchmarks.peers.systems import System
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 600.0
+PATIENCE_S = 300.0
 Report = dict[str, Any]
 
 
@@ -114,6 +115,13 @@ class Crew:
                 return
             if key in report:
                 yield report
+
+    def hear(self, key: str, count: int = 1) -> list[Report]:
+        """Return so many reports of that kind."""
+        reports = list(islice(self.told(key), count))
+        if len(reports) < count:
+            raise TimeoutError(f"{self._system.name}: of {count} reports {key!r} came {len(reports)}")
+        return reports
 
     def close(self) -> None:
         self._children.close()

@@ -53,7 +53,7 @@ def _killed(crew: Crew, workers: Sequence[Child], caller: Child) -> tuple[Goal, 
     with _file() as hold:
         goal = new_goal(STEPS, hold=str(hold))
         enqueue(caller, [goal])
-        held = next(report for report in crew.told("step") if report["step"] == HELD_STEP)
+        *_, held = crew.hear("step", HELD_STEP)
         next(worker for worker in workers if worker.pid == held["pid"]).kill()
         return goal, time.time()
 

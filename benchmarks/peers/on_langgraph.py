@@ -30,8 +30,6 @@ from benchmarks.peers import work
 from benchmarks.peers.talk import Order, options, orders, say
 from benchmarks.peers.work import ANSWER, Goal, call_of, parse_goal
 
-SIDE_BY_SIDE = 16
-
 
 class DeltaState(TypedDict):
     """The state whose messages are stored as differences: in beta."""
@@ -89,7 +87,7 @@ async def main(given: Order) -> None:
             assert state["messages"][-1].content == ANSWER
 
         async def several(goals: list[Goal]) -> None:
-            gate = asyncio.Semaphore(SIDE_BY_SIDE)
+            gate = asyncio.Semaphore(given["at_once"])
 
             async def one(goal: Goal) -> None:
                 async with gate:

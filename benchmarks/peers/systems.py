@@ -23,7 +23,7 @@ AT_ONCE = 32
 
 OURS = System("ours", "benchmarks.peers.ours", {"tool": "effect", "lease_s": LEASE_S, "at_once": AT_ONCE}, is_peer=False)
 OURS_READ = System("ours, reads", "benchmarks.peers.ours", {"tool": "read", "lease_s": LEASE_S}, is_peer=False)
-LANGGRAPH = System("LangGraph", "benchmarks.peers.on_langgraph", {"durability": "sync"}, has_queue=False)
+LANGGRAPH = System("LangGraph", "benchmarks.peers.on_langgraph", {"durability": "sync", "at_once": AT_ONCE}, has_queue=False)
 LANGGRAPH_DELTAS = System("LangGraph, deltas", "benchmarks.peers.on_langgraph", {"durability": "sync", "delta": True}, has_queue=False)
 DBOS = System("Pydantic AI, DBOS", "benchmarks.peers.on_dbos", {"polling_s": 1.0, "at_once": AT_ONCE})
 DBOS_EAGER = System("Pydantic AI, DBOS eager", "benchmarks.peers.on_dbos", {"polling_s": 0.05, "at_once": AT_ONCE})
@@ -41,7 +41,7 @@ every finished step is durable before the next begins: SQLite with synchronous=F
   processes perform a half each, and whoever resumes a run after a crash must know its id. So its resumption is a start of Python and
   nothing more.
 - Pydantic AI, DBOS: each run is a workflow, the model's calls and the tool are its steps; SQLite is in the rollback mode that DBOS ships.
-  Its queue is polled every second, and every 50 ms where it is "eager"; {AT_ONCE} runs at once in a worker, as ours. Another worker takes
-  over the runs of a dead one through the Conductor service alone; without it they wait for a process of the dead one's executor id.
+  Its queue is polled every second, and every 50 ms where it is "eager"; {AT_ONCE} runs at once in a process, as everywhere. Another worker
+  takes over the runs of a dead one through the Conductor service alone; without it they wait for a process of the dead one's executor id.
 - Resumption: the start of a process counts. Ours waits on Postgres until the lease of {LEASE_S:g} s has run out, and on SQLite for nothing:
   the lock of a dead owner's file is free."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
 from random import Random
 from statistics import quantiles
 
@@ -48,8 +47,7 @@ def _throughput(runs: int, system: System, store: Store, peers: str) -> Readings
             began = time.time()
             for number, caller in enumerate(callers):
                 enqueue(caller, goals[number :: len(callers)])
-            ended: float = max(report["at"] for report in islice(crew.told("answered"), count))
-            return ended - began
+            return float(max(report["at"] for report in crew.hear("answered", count))) - began
 
         seconds(WARM_UP)
         return {"runs": runs / seconds(runs)}
@@ -66,6 +64,7 @@ def _latency(probes: int, system: System, store: Store, peers: str) -> Readings:
         for _ in range(probes + 1):
             time.sleep(random.uniform(0.05, 0.25))
             enqueue(caller, [new_goal(1)])
-            late_ms.append(next(crew.told("began"))["late_s"] * 1e3)
+            (began,) = crew.hear("began")
+            late_ms.append(began["late_s"] * 1e3)
     shares = quantiles(late_ms[1:], n=20, method="inclusive")
     return {"p50": shares[9], "p95": shares[18]}
