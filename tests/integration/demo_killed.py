@@ -8,25 +8,21 @@ how many `appends` there were.
 
 import asyncio
 import json
-import os
-import signal
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from pydantic import BaseModel, JsonValue
 
 from agent_sdk.config import load_settings
-from agent_sdk.core.events import Fact
 from agent_sdk.core.findings import Finding
-from agent_sdk.core.ids import RunId, TenantId
-from agent_sdk.core.ports import Batch, Journal, Tool, Verdict
-from agent_sdk.core.tools import ToolContext, ToolSpec
+from agent_sdk.core.ports import Tool, Verdict
+from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
 from agent_sdk.runtime import App, Runtime
 from agent_sdk.testing.demo import demo_agent, scripts, simulated_model
 from agent_sdk.tools import FunctionTool, ThreadPool
+from tests.integration.deadly import Fuse, Point, arm
 
 
 class Order(BaseModel):
@@ -45,33 +41,6 @@ class Order(BaseModel):
     @property
     def journal(self) -> str:
         return f"sqlite:///{self.out / 'journal.db'}"
-
-
-class Deadly:
-    """A journal that ends the process, without warning, around an append."""
-
-    def __init__(self, journal: Journal, order: Order) -> None:
-        self._journal = journal
-        self._order = order
-        self.appends = 0
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._journal, name)
-
-    async def create(self, tenant: TenantId, run_id: RunId, facts: Sequence[Fact]) -> None:
-        await self._around(self._journal.create(tenant, run_id, facts))
-
-    async def append(self, batch: Batch) -> None:
-        await self._around(self._journal.append(batch))
-
-    async def _around(self, writing: Awaitable[None]) -> None:
-        self.appends += 1
-        is_last = self.appends == self._order.kill_at
-        if is_last and not self._order.is_durable:
-            os.kill(os.getpid(), signal.SIGKILL)
-        await writing
-        if is_last:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -96,6 +65,15 @@ class Noted:
     async def verify(self, context: ToolContext[object]) -> Verdict:
         return await self.tool.verify(context)
 
+    def approval(self, args: Mapping[str, JsonValue]) -> str | None:
+        return self.tool.approval(args)
+
+    def wait(self, args: Mapping[str, JsonValue]) -> Wait:
+        return self.tool.wait(args)
+
+    async def compensate(self, args: Mapping[str, JsonValue], output: JsonValue, context: ToolContext[object]) -> None:
+        await self.tool.compensate(args, output, context)
+
 
 def in_threads(tool: Tool, pool: ThreadPool) -> Tool:
     return tool.bound_to(pool) if isinstance(tool, FunctionTool) else tool  # pyright: ignore[reportUnknownVariableType]  (isinstance forgets them)
@@ -103,6 +81,8 @@ def in_threads(tool: Tool, pool: ThreadPool) -> Tool:
 
 async def perform(order: Order) -> tuple[str, int]:
     """Begin the run, or go on with the one that the journal holds."""
+    fuse = Fuse(Point(kind="append", number=order.kill_at, is_before=not order.is_durable))
+    arm(fuse)
     pool = ThreadPool()
     agent = demo_agent(order.root, order.out)
     tools = [Noted(in_threads(tool, pool), order.out / "calls") for tool in agent.tools]
@@ -110,11 +90,9 @@ async def perform(order: Order) -> tuple[str, int]:
     async with simulated_model() as model:
         settings = load_settings(overrides={"openai.base_url": model.base_url, "openai.api_key": None}, environ={}, cwd=order.out)
         async with Runtime.open(order.journal, app=App([agent]), settings=settings) as runtime:
-            deadly = Deadly(runtime.journal, order)
-            runtime.journal = cast("Journal", deadly)
             rows = await runtime.runs()
             run = await runtime.resume(rows[0].run_id) if rows else await runtime.start(agent, scripts()[order.goal - 1].goal)
-            return await run.result(), deadly.appends
+            return await run.result(), fuse.counts["append"]
 
 
 if __name__ == "__main__":
