@@ -183,7 +183,7 @@ class Run:
             case StepSkipped():
                 state = self.graph.steps[event.step]
                 self.graph.skip(state, at=at)
-                self._call_settled(state)
+                self._call_settled()
             case StepUnknown():
                 state = self.graph.steps[event.step]
                 state.failure = Failure(event.code, event.message)
@@ -268,7 +268,7 @@ class Run:
         self.graph.finish(state, output, label or UNKNOWN_SOURCE, at=at)
         if state.undoes:
             self.undoable[step] = 0
-        self._call_settled(state)
+        self._call_settled()
 
     def _parked(self, step: StepId, pending: Pending, at: int) -> None:
         state = self.graph.steps[step]
@@ -344,7 +344,7 @@ class Run:
         if event.code != "wait_expired":
             self._take_signal(state)
         self.graph.fail(state, failure, at=at)
-        self._call_settled(state)
+        self._call_settled()
         if state.stands_for is not None:
             state = self.graph.steps[state.stands_for]
         if state.id in self.calls:
@@ -375,7 +375,7 @@ class Run:
                 return
             case _:
                 assert_never(event.decision)
-        self._call_settled(state)
+        self._call_settled()
 
     def _refused(self, event: CheckRefused, at: int) -> None:
         text = render_findings(event.findings or ())
@@ -389,7 +389,7 @@ class Run:
         state = self.graph.steps[event.step]
         state.failure = Failure("call_refused", text)
         self.graph.refuse(state, at=at)
-        self._call_settled(state)
+        self._call_settled()
 
     def _planned(self, event: PlanAccepted | PlanRevised) -> None:
         if isinstance(event, PlanRevised):
@@ -444,13 +444,12 @@ class Run:
             case _:
                 assert_never(event)
 
-    def _call_settled(self, state: StepState) -> None:
-        """Answer the model once every call of its turn is settled: calls and results always come in pairs."""
+    def _call_settled(self) -> None:
+        """Answer the model once every call of its turn is settled: calls and results always come in pairs.
+
+        While calls are open, nothing else settles than they, and the steps that stand for them.
+        """
         if not self.open_calls:
-            return
-        if state.stands_for is not None:
-            state = self.graph.steps[state.stands_for]
-        if state.id not in self.calls:
             return
         self.open_calls -= 1
         if self.open_calls:
