@@ -78,3 +78,7 @@ def test_what_is_too_deep_for_the_encoder_is_too_deep() -> None:
         require_storable(value)
     while isinstance(value, list) and value:  # taken apart from the outside: to free it in one piece would recurse as deep
         value = value.pop()
+
+
+def test_a_value_with_many_brackets_need_not_be_deep() -> None:
+    require_storable([[] for _ in range(2 * MAX_DEPTH)])
