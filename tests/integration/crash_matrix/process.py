@@ -23,6 +23,7 @@ from tests.integration.deadly import Fuse, Point, arm
 
 PATIENCE_S = 60.0
 LOOK_S = 0.02
+Only = Literal["parent", "helper"]
 
 
 class Order(BaseModel):
@@ -33,7 +34,7 @@ class Order(BaseModel):
     counter: str
     lease_s: float
     point: Point | None = None
-    only: Literal["parent", "helper"] | None = None
+    only: Only | None = None
 
 
 @dataclass(frozen=True)
