@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent_sdk.config import mask_url
 from agent_sdk.core.ids import RunId, StepId
 
 ANY_APP = "MODULE:APP"
@@ -21,7 +22,10 @@ def program() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell."""
+    """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell.
+
+    A password in a URL is masked: whoever types the command knows it.
+    """
 
     config: Path | None = None
     app: str | None = None
@@ -63,7 +67,7 @@ class Recall:
         words += [word if "|" in word else shlex.quote(word) for word in names]
         if performs:
             words += [*_option("--app", self.app), *_option("--base-url", self.base_url)]
-        return " ".join([*words, *_option("--journal", self.journal)])
+        return " ".join([*words, *_option("--journal", None if self.journal is None else mask_url(self.journal))])
 
 
 def _option(name: str, value: object) -> list[str]:
