@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 from hypothesis import settings, strategies as st
@@ -169,24 +169,21 @@ class Story(RuleBasedStateMachine):
         self.write(hand, replace(hand.batch(*(finished(number) for number in range(count))), mail=mail))
 
     @precondition(lambda self: bool(self.hands))
-    @rule(pick=picks, wakes=st.booleans())
-    def wait(self, pick: int, *, wakes: bool) -> None:
-        wake_at = self.store.now_us() + int(WAKE_S * 1e6) if wakes else None
+    @rule(pick=picks, state=st.sampled_from(["waiting", "sleeping", "queued", *sorted(ENDS)]), to=others)
+    def let_go(self, pick: int, state: RunState | Literal["sleeping"], to: RunId | None) -> None:
         hand = self.hand(pick)
-        self.write(hand, hand.waiting(wake_at=wake_at), self.told.time + WAKE_S if wakes else None)
-
-    @precondition(lambda self: bool(self.hands))
-    @rule(pick=picks)
-    def hand_back(self, pick: int) -> None:
-        hand = self.hand(pick)
-        self.write(hand, replace(hand.batch(finished()), state="queued", releases=True))
-
-    @precondition(lambda self: bool(self.hands))
-    @rule(pick=picks, state=st.sampled_from(sorted(ENDS)), to=others)
-    def end(self, pick: int, state: RunState, to: RunId | None) -> None:
-        hand = self.hand(pick)
+        wake_at = self.told.time + WAKE_S if state == "sleeping" else None
+        match state:
+            case "waiting":
+                batch = hand.waiting()
+            case "sleeping":
+                batch = hand.waiting(wake_at=self.store.now_us() + int(WAKE_S * 1e6))
+            case "queued":
+                batch = replace(hand.batch(finished()), state="queued", releases=True)
+            case _:
+                batch = replace(hand.ending(), state=state)
         mail = [Mail(to, InboxDraft("child", "done", key=f"child:{hand.claim.run_id}"))] if to is not None else []
-        self.write(hand, replace(hand.ending(), state=state, mail=mail))
+        self.write(hand, replace(batch, mail=mail), wake_at)
 
     def write(self, hand: Hand, batch: Batch, wake_at: float | None = None) -> None:
         if self.same(hand.journal.append(batch), self.told.append(batch, wake_at)):
@@ -260,12 +257,11 @@ def told_on(request: pytest.FixtureRequest, name: str, *, stories: int, length: 
     run_state_machine_as_test(OnThisStore, settings=settings(max_examples=stories, stateful_step_count=length, deadline=None))
 
 
-@pytest.mark.parametrize("name", STORES)
-def test_a_journal_does_what_the_reference_does(request: pytest.FixtureRequest, name: str) -> None:
-    told_on(request, name, stories=40, length=40)
+IN_A_MOMENT = [pytest.param(name, 15, 30, marks=[pytest.mark.slow] if name == "postgres" else []) for name in STORES]
+IN_A_WHILE = [pytest.param(name, 60, 50, marks=pytest.mark.slow) for name in STORES if name != "postgres"]
+IN_MINUTES = [pytest.param(name, 500, 100, marks=pytest.mark.full) for name in STORES]
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("name", STORES)
-def test_a_journal_does_what_the_reference_does_in_long_stories(request: pytest.FixtureRequest, name: str) -> None:
-    told_on(request, name, stories=300, length=100)
+@pytest.mark.parametrize(("name", "stories", "length"), [*IN_A_MOMENT, *IN_A_WHILE, *IN_MINUTES])
+def test_a_journal_does_what_the_reference_does(request: pytest.FixtureRequest, name: str, stories: int, length: int) -> None:
+    told_on(request, name, stories=stories, length=length)

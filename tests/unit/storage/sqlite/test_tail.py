@@ -10,7 +10,7 @@ from agent_sdk.storage.sqlite.tail import Tail
 @pytest.fixture
 def db() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("CREATE TABLE runs (tenant, run_id, head)")
+    connection.execute("CREATE TABLE runs (tenant, run_id, head, PRIMARY KEY (tenant, run_id)) WITHOUT ROWID")
     connection.executemany("INSERT INTO runs VALUES ('acme', ?, 1)", [(f"run-{number}",) for number in range(1000)])
     yield connection
     connection.close()
