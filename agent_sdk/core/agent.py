@@ -40,7 +40,7 @@ class AgentSpec:
 
     `model` is `vendor:name`, or None for an agent that calls none. `output_schema` is the JSON Schema of the answer, or None for plain
     text. `plan` is the author's plan under the strategy `fixed`, else None. `compensate` asks that finished effects be undone, as far as
-    their tools can, where a run fails or is cancelled.
+    their tools can, where a run fails, is cancelled or passes its deadline.
     """
 
     name: str
