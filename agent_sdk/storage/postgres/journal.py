@@ -30,7 +30,7 @@ from agent_sdk.storage.postgres.appends import Appends
 from agent_sdk.storage.postgres.connect import Connection, parse_address
 from agent_sdk.storage.postgres.crew import Crew
 from agent_sdk.storage.postgres.database import PATIENCE_S, Database
-from agent_sdk.storage.postgres.migrate import prepare
+from agent_sdk.storage.postgres.migrate import migrations, prepare
 from agent_sdk.storage.postgres.reads import Reads
 from agent_sdk.storage.postgres.wire import Wire
 
@@ -62,7 +62,7 @@ class PostgresJournal:
             StorageError: the server cannot be reached, or takes no writes.
         """
         address = parse_address(url)
-        await prepare(address, may_migrate=may_migrate)
+        await prepare(address, migrations(), may_migrate=may_migrate)
         database = await Database.open(address, patience_s=patience_s)
         crew = Crew()
         await crew.open()

@@ -69,7 +69,7 @@ async def migrate(url: str) -> list[int]:
     return await _connected(url, lambda connection: apply(connection, parse_address(url), migrations()))
 
 
-async def prepare(address: Address, *, may_migrate: bool) -> None:
+async def prepare(address: Address, known: Sequence[Migration], *, may_migrate: bool) -> None:
     """See to it that the database has this code's schema. An empty one gets it; one of an older version only where `may_migrate`.
 
     Raises:
@@ -77,7 +77,6 @@ async def prepare(address: Address, *, may_migrate: bool) -> None:
     """
 
     async def see(connection: Connection) -> list[int]:
-        known = migrations()
         missing = await lacking(connection, address, known)
         if not missing:
             return []
@@ -120,17 +119,24 @@ async def lacking(connection: Connection, address: Address, known: Sequence[Migr
 
 async def apply(connection: Connection, address: Address, known: Sequence[Migration]) -> list[int]:
     """Apply what is missing, all or nothing."""
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        missing = await lacking(connection, address, known)
-        await connection.execute("CREATE SCHEMA IF NOT EXISTS agent_sdk")
-        await connection.execute(_RECORD)
-        for migration in missing:
-            await connection.execute(migration.script)
-            await connection.execute(
-                "INSERT INTO agent_sdk.migrations (number, name, checksum) VALUES ($1, $2, $3)",
-                migration.number, migration.name, migration.checksum,
-            )  # fmt: skip
+    # The lock comes before the transaction, which begins with a fresh look at what the processes before us have made.
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        async with connection.transaction():
+            return await _apply_missing(connection, await lacking(connection, address, known))
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _apply_missing(connection: Connection, missing: Sequence[Migration]) -> list[int]:
+    await connection.execute("CREATE SCHEMA IF NOT EXISTS agent_sdk")
+    await connection.execute(_RECORD)
+    for migration in missing:
+        await connection.execute(migration.script)
+        await connection.execute(
+            "INSERT INTO agent_sdk.migrations (number, name, checksum) VALUES ($1, $2, $3)",
+            migration.number, migration.name, migration.checksum,
+        )  # fmt: skip
     return [migration.number for migration in missing]
 
 
