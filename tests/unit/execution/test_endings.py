@@ -84,7 +84,7 @@ async def _driven(world: World, left: list[tuple[float, str]]) -> str:
                     driving.cancel()
                 case "storage":
                     world.journal.before = world.journal.after = fail
-                case _ if not world.run.is_ended:
+                case "message" | "cancel" if not world.run.is_ended:
                     await world.put(kind, "note")
                 case _:
                     pass
