@@ -41,3 +41,10 @@ async def test_a_malformed_url_is_refused_with_the_forms_there_are(url: str) -> 
 async def test_an_unknown_scheme_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="no journal for the scheme 'redis'"):
         await open_journal("redis://localhost", clock=Clock())
+
+
+@pytest.mark.parametrize("url", ["postgresql+asyncpg://eve:secret@db/agents", "redis://eve@secret@db?key=secret", "sqlite://eve:secret@db"])
+async def test_a_url_that_is_refused_is_not_shown_with_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        await open_journal(url, clock=Clock())
+    assert "secret" not in refused.value.message
