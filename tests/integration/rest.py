@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from agent_sdk import Agent, App, Runtime
 from agent_sdk.config import LoadedSettings, load_settings
 from agent_sdk.core.run import Run
-from agent_sdk.runtime.runtime import World
+from agent_sdk.runtime import World
 from agent_sdk.storage import verify_chain
 
 ENDS = {"run.succeeded", "run.failed", "run.cancelled", "run.expired"}

@@ -75,7 +75,12 @@ async def test_a_lease_that_stands_no_more_is_told_of_once() -> None:
 
     line, lost = Line([]), list[RunKey]()
     told = asyncio.Event()
-    leases = LeaseKeeper(Lined(line), SystemClock(), LEASE_S, lambda key: (lost.append(key), told.set())[0])
+
+    def tell(key: RunKey) -> None:
+        lost.append(key)
+        told.set()
+
+    leases = LeaseKeeper(Lined(line), SystemClock(), LEASE_S, tell)
     leases.hold(Lease(CLAIM, LEASE_S, 0.0))
     await told.wait()
     leases.close()

@@ -10,7 +10,7 @@ from agent_sdk import Agent, App, RunFilter, RunInfo, Runtime, tool
 from agent_sdk.core.errors import Fenced
 from agent_sdk.core.ids import OwnerId
 from agent_sdk.runtime import World
-from agent_sdk.runtime.runtime import LEASE_S
+from agent_sdk.runtime.stage import LEASE_S
 from agent_sdk.testing import Call, CountingIds, ScriptedModel, SeededRandom, VirtualClock, run_virtual
 
 
