@@ -23,7 +23,7 @@ class Agent(AgentDeclaration[DepsT, OutputT]):
     `model` is `vendor:name`, or any object with the `stream` method of a `Model`. `strategy` is `loop` (turns until an answer), `plan` (a
     whole DAG first) or `fixed` (the author's `plan`). `output` is the type of the answer, text if not given. `deps` makes the dependencies
     of a run, so that any process can; `live_deps` is an object of this process: its runs say that they cannot be resumed elsewhere. Where a
-    run fails or is cancelled, `compensate` has its finished effects undone, the last first, as far as their tools can.
+    run ends without its answer, `compensate` has its finished effects undone, the last first, as far as their tools can.
 
     Raises:
         ConfigError: the parts do not fit together.
