@@ -90,8 +90,8 @@ EVENTS: tuple[Event, ...] = (
     ApprovalDecided(_STEP, "edit", "cd", PrincipalId("ann"), StepId("count~9"), TEXT, {"api_key": SECRET}),
     QuestionAnswered(_STEP, PrincipalId("ann"), Label(), TEXT),
     SignalReceived("paid", PrincipalId("shop"), {"token": SECRET}),
-    ChildStarted(_STEP, RunId("run-2"), "helper", TEXT),
-    ChildFinished(_STEP, RunId("run-2"), "failed", "tool_failed", Label(), TEXT, TEXT),
+    ChildStarted(_STEP, RunId("child-1"), "helper", TEXT),
+    ChildFinished(_STEP, RunId("child-1"), "failed", "tool_failed", Label(), TEXT, TEXT),
     ModelCalled(
         StepId("t1"),
         "turn",
