@@ -160,4 +160,4 @@ async def test_a_run_goes_on_wherever_another_s_child_or_parent_was_killed(place
     point = first
     while await kill_one_of_two(place, url, point, only):
         point = point.model_copy(update={"number": point.number + 1})
-    assert point.number > 2
+    assert point.number > 1
