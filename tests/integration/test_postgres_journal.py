@@ -163,7 +163,7 @@ async def test_a_watcher_elsewhere_is_live_and_misses_nothing_while_its_line_is_
     await reader.close()
 
 
-async def test_a_thousand_watchers_cost_one_query_a_second(postgres_url: str) -> None:
+async def test_a_thousand_watchers_each_see_all(postgres_url: str) -> None:
     writer, reader = await PostgresJournal.open(postgres_url), await PostgresJournal.open(postgres_url)
     hand = await begin(writer)
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
@@ -198,4 +198,21 @@ async def test_what_was_altered_behind_the_journal_s_back_is_found(postgres_url:
         "counts 7",
     ):
         assert part in found
+    await journal.close()
+
+
+async def test_runs_asked_for_by_name_are_found_among_a_crowd(postgres_url: str) -> None:
+    journal = await PostgresJournal.open(postgres_url)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(300):
+            tasks.create_task(journal.create(TENANT, RunId(f"crowd-{number}"), [created(priority=9)]))
+    named = Wanted(1, tenants=frozenset({TENANT}), runs=frozenset({RUN, RunId("run-2")}))
+    await journal.wait_due(named, timeout_s=0.01)
+    assert await journal.claim_due(named, ALICE, lease_s=30) == []
+    await journal.create(TENANT, RUN, [created()])
+    await journal.create(TENANT, RunId("run-2"), [created(priority=1)])
+    async with asyncio.timeout(5):
+        await journal.wait_due(named, timeout_s=60)
+    assert [(await journal.claim_due(named, ALICE, lease_s=30))[0].run_id for _ in range(2)] == ["run-2", RUN]
+    assert await journal.claim_due(named, ALICE, lease_s=30) == []
     await journal.close()

@@ -20,12 +20,12 @@ OLDEST = 14
 """The first major version with function bodies that are parsed when they are made."""
 POOL = 8
 CONNECT_TIMEOUT_S = 10.0
-COMMAND_TIMEOUT_S = 60.0
+COMMAND_TIMEOUT_S = 30.0
 _SETTINGS: Mapping[str, str] = {
     "application_name": "agent_sdk",
     "default_transaction_isolation": "read committed",
     "synchronous_commit": "on",
-    "statement_timeout": "30s",
+    "statement_timeout": "20s",
     "idle_in_transaction_session_timeout": "60s",
     "plan_cache_mode": "force_generic_plan",  # to plan a group's statement anew takes longer than to perform it
     # All that we ask for is found by an index; the planner, who knows nothing of a table that is new, would read all of it, for ever after.

@@ -44,6 +44,8 @@ class Database:
         """
 
         async def attempt(tries: int) -> T:
+            if self._is_closed:
+                raise closed(self.address.name)
             async with self._pool.acquire() as connection:
                 return await work(connection, tries)
 

@@ -113,7 +113,6 @@ class PostgresJournal:
     async def renew(self, claim: Claim, *, lease_s: float) -> Claim:
         renewed = await self._database.perform(lambda connection, _: leases.renew(connection, [claim], _us(lease_s)))
         if not renewed:
-            await self._reads.row(claim.tenant, claim.run_id)
             raise refusals.not_held(claim.run_id, claim.epoch)
         return renewed[0]
 

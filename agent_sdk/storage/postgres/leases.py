@@ -21,9 +21,11 @@ WHERE tenant = $1 AND run_id = $2 AND state NOT IN ('succeeded', 'failed', 'canc
     AND (owner IS NULL OR lease_until <= agent_sdk.now_us())
 RETURNING {_LEASED}
 """  # noqa: S608  (constants)
-_WANTED = """
+_CARRIED = """
     AND ($1::text[] IS NULL OR (r.agent, r.agent_version) IN (SELECT * FROM unnest($1::text[], $2::text[])))
     AND ($3::text[] IS NULL OR r.queue = ANY ($3::text[]))
+"""
+_WANTED = f"""{_CARRIED}
     AND ($4::text[] IS NULL OR r.tenant = ANY ($4::text[]))
     AND ($5::text[] IS NULL OR r.run_id = ANY ($5::text[]))
 """
@@ -65,6 +67,26 @@ RETURNING p.place, p.turn, (SELECT runs FROM share), {_LEASED}
 """  # noqa: S608  (constants)
 _DUE_IN = f"""
 SELECT due_at - agent_sdk.now_us() FROM agent_sdk.runs AS r WHERE due_at IS NOT NULL {_WANTED} ORDER BY due_at LIMIT 1
+"""  # noqa: S608  (constants)
+# Runs that are asked for by name are found by it, however many others are due: `IS TRUE` keeps the planner from the indexes of those.
+_CLAIM_NAMED = f"""
+WITH named AS MATERIALIZED (
+    SELECT r.tenant, r.run_id,
+        row_number() OVER (PARTITION BY r.tenant ORDER BY (r.owner IS NULL), r.priority DESC, r.due_at, r.run_id) AS place
+    FROM agent_sdk.runs AS r
+    WHERE r.tenant = ANY ($4::text[]) AND r.run_id = ANY ($5::text[]) AND (r.due_at <= agent_sdk.now_us()) IS TRUE {_CARRIED}
+), picked AS MATERIALIZED (
+    SELECT n.place, r.tenant, r.run_id FROM named AS n JOIN agent_sdk.runs AS r USING (tenant, run_id)
+    WHERE (r.due_at <= agent_sdk.now_us()) IS TRUE ORDER BY n.place, n.tenant LIMIT $8 FOR NO KEY UPDATE OF r SKIP LOCKED
+)
+UPDATE agent_sdk.runs AS r SET
+    epoch = epoch + 1, owner = $6, lease_until = agent_sdk.now_us() + $7::bigint, updated_at = agent_sdk.now_us()
+FROM picked AS p WHERE r.tenant = p.tenant AND r.run_id = p.run_id
+RETURNING p.place, {_LEASED}
+"""  # noqa: S608  (constants)
+_NAMED_DUE_IN = f"""
+SELECT min(due_at) - agent_sdk.now_us() FROM agent_sdk.runs AS r
+WHERE r.tenant = ANY ($4::text[]) AND r.run_id = ANY ($5::text[]) {_CARRIED}
 """  # noqa: S608  (constants)
 # Who waits for a row holds no other meanwhile: an append of many runs may have them locked in another order.
 _RENEW_FREE = """
@@ -122,6 +144,9 @@ class DueRuns:
 
     async def claim(self, wanted: Wanted, owner: OwnerId, lease_us: int) -> list[Leased]:
         """Claim up to `wanted.limit` runs: a share of each tenant, and what shares are left over from those who have more."""
+        if wanted.runs is not None and wanted.tenants is not None:
+            found = await self._database.fetch(_CLAIM_NAMED, *_filter(wanted), owner, lease_us, wanted.limit)
+            return [_leased(row[1:]) for row in sorted(found, key=lambda row: (row[0], row[1]))]
         claimed: list[Leased] = []
         while (limit := wanted.limit - len(claimed)) > 0:
             found = await self._database.fetch(_CLAIM_DUE, *_filter(wanted), owner, lease_us, self._last, limit)
@@ -137,8 +162,9 @@ class DueRuns:
 
     async def due_in_us(self, wanted: Wanted) -> int | None:
         """Return how long it is until a run is due, 0 or less where one is; None where nothing is in sight."""
-        found = await self._database.fetch(_DUE_IN, *_filter(wanted))
-        return int(found[0][0]) if found else None
+        is_named = wanted.runs is not None and wanted.tenants is not None
+        found = await self._database.fetch(_NAMED_DUE_IN if is_named else _DUE_IN, *_filter(wanted))
+        return int(found[0][0]) if found and found[0][0] is not None else None
 
 
 async def renew(connection: Connection, claims: Sequence[Claim], lease_us: int) -> list[Claim]:

@@ -193,6 +193,8 @@ async def _move_session(connection: Connection, tenant: TenantId, run_id: RunId,
 
     The head's row is locked, so that it ends before this is looked at, or after the new run can be seen by what lets it go.
     """
+    if await connection.fetch("SELECT FROM agent_sdk.runs WHERE tenant = $1 AND run_id = $2", tenant, run_id):
+        raise refusals.run_exists(run_id)
     if move.expected is None:
         query = "INSERT INTO agent_sdk.sessions (tenant, session, head_run) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING 1"
         moved = await connection.fetch(query, tenant, move.session, run_id)
@@ -200,10 +202,9 @@ async def _move_session(connection: Connection, tenant: TenantId, run_id: RunId,
         query = "UPDATE agent_sdk.sessions SET head_run = $3 WHERE tenant = $1 AND session = $2 AND head_run = $4 RETURNING 1"
         moved = await connection.fetch(query, tenant, move.session, run_id, move.expected)
     if not moved:
-        query = "SELECT (SELECT head_run FROM agent_sdk.sessions WHERE tenant = $1 AND session = $2), "
-        query += "EXISTS (SELECT FROM agent_sdk.runs WHERE tenant = $1 AND run_id = $3)"
-        ((head, is_taken),) = await connection.fetch(query, tenant, move.session, run_id)
-        raise refusals.run_exists(run_id) if is_taken else refusals.session_moved(move, head)
+        query = "SELECT head_run FROM agent_sdk.sessions WHERE tenant = $1 AND session = $2"
+        found = await connection.fetchrow(query, tenant, move.session)
+        raise refusals.session_moved(move, found[0] if found is not None else None)
     if move.expected is None:
         return None
     query = "SELECT state FROM agent_sdk.runs WHERE tenant = $1 AND run_id = $2 FOR SHARE"
