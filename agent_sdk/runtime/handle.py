@@ -142,12 +142,16 @@ class RunHandle(Generic[OutputT]):
         Whoever performs it: another process's run is followed through its journal.
 
         Raises:
-            StorageError: the journal failed; the run can be resumed.
+            StorageError: the journal failed, or another process took the run; it can be resumed.
+            Exception: its dependencies could not be made, and it is tried again after a while.
         """
         performance = self._performance
         while True:
             if performance is not None:
-                await performance.wait()
+                await performance.ended()
+                if performance.error is not None:
+                    self._latest = None  # told once: who asks again hears how the run stands then
+                    raise performance.error
             run = performance.run if performance is not None and performance.run.is_ended else await self.state()
             is_handed_back = performance is not None and performance.outcome == "suspended"
             if is_handed_back or not await self._goes_on(run):

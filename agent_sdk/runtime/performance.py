@@ -51,18 +51,8 @@ class Performance:
         """Let those who wait go on: whatever may follow is arranged."""
         self._over.set()
 
-    async def wait(self) -> None:
-        """Return when this process is done with the run.
-
-        Raises:
-            AgentSDKError: the journal failed, another process took the run, or its dependencies could not be made.
-        """
-        await self._over.wait()
-        if self.error is not None:
-            raise self.error
-
     async def ended(self) -> None:
-        """Return when this process is done with the run, however that came."""
+        """Return when this process is done with the run, however that came; `error` says what went wrong."""
         await self._over.wait()
 
     @property

@@ -207,8 +207,8 @@ class Runtime(Mailing):
         return PlanAccepted(plan.digest, shape_of(plan), plan=plan)
 
     def _over(self, performance: Performance) -> None:
-        """Mind a run that waits, unless a worker's loop does that for all."""
-        if performance.outcome == "waiting" and not self._is_closing:
+        """Mind a run that waits, or that stopped on the way, unless a worker's loop does that for all."""
+        if performance.outcome in {"waiting", None} and not self._is_closing:
             self._minder.mind((performance.run.tenant, performance.run.run_id), performance.agent)
 
     async def _catch_up(self) -> None:

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from agent_sdk.core.agent import Limits
-from agent_sdk.core.errors import AgentSDKError, JournalCorrupt, LimitError, NotFound, RequestError, RunExists, StorageError
+from agent_sdk.core.errors import AgentSDKError, InboxPending, JournalCorrupt, LimitError, NotFound, RequestError, RunExists, StorageError
 from agent_sdk.core.events import Event, Fact, RunClaimed, RunReleased, RunWaiting, WaitReason
 from agent_sdk.core.ids import OwnerId, RunId, StepId
 from agent_sdk.core.messages import parse_goal
@@ -126,9 +126,10 @@ class Stage:
             with bind(tenant=run.tenant, run_id=run.run_id), self.holds.follower.follow(*key):
                 await performance.perform()
         finally:
-            self.keeper.drop(key)
-            self.live.pop(key, None)
-            self.holds.relay.of(run.tenant).end(run.run_id)
+            if self.live.get(key) is performance:  # a lease that ran out may have been taken anew here
+                self.keeper.drop(key)
+                del self.live[key]
+                self.holds.relay.of(run.tenant).end(run.run_id)
             self.on_over(performance)
             performance.end()
 
@@ -171,7 +172,11 @@ class Stage:
             events: list[Event] = [RunClaimed(claim.owner), RunWaiting(reason, wake_at=wake_at), RunReleased("waiting")]
             facts = [Fact(claim.head + place, claim.epoch, now, event) for place, event in enumerate(events, 1)]
             fence = claim.tenant, claim.run_id, claim.epoch, claim.head
-            await journal.append(Batch(*fence, facts, "waiting", reason, wake_at, row.inbox_seen, releases=True))
+            batch = Batch(*fence, facts, "waiting", reason, wake_at, row.inbox_seen, releases=True)
+            try:
+                await journal.append(batch)
+            except InboxPending:  # what was sent to it must not wait for ever, so the rest of the lease is the pause; no owner was lost
+                await journal.append(replace(batch, releases=False))
 
     async def deliver_mail(self) -> None:
         """Tell each run that this process performs of what came into its inbox."""

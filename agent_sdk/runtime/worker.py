@@ -97,10 +97,11 @@ class Worker:
             await self.runtime.dispatcher.done(claim)
 
     def _over(self, performance: Performance) -> None:
-        run = performance.run
+        held = performance.lease.claim
         self._free.set()
-        claim = self._claims.pop((run.tenant, run.run_id), None)
-        if claim is not None:
+        claim = self._claims.get((held.tenant, held.run_id))
+        if claim is not None and claim.epoch == held.epoch:
+            del self._claims[held.tenant, held.run_id]
             self.runtime.stage.holds.tasks.create_task(self._done(claim, performance))
 
     async def _done(self, claim: Claim, performance: Performance) -> None:
