@@ -36,9 +36,9 @@ class Minder:
     async def run(self) -> None:
         """Look after the runs until cancelled."""
         while True:
-            self._news.clear()
             if not self.minded:
                 await self._news.wait()
+            self._news.clear()
             for claim in await self._take_or_hear():
                 key = claim.tenant, claim.run_id
                 try:
