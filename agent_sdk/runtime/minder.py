@@ -61,7 +61,7 @@ class Minder:
     async def _take(self) -> list[Claim]:
         holds = self.stage.holds
         tenants, runs = (frozenset(part) for part in zip(*self.minded, strict=True))
-        wanted = Wanted(AT_ONCE, tenants=tenants, runs=runs)  # pyright: ignore[reportArgumentType]  (zip forgets which part is which)
+        wanted = Wanted(AT_ONCE, tenants=tenants, runs=runs)
         try:
             claims = await self.due.take(wanted, self.stage.owner, lease_s=holds.lease_s, wait_s=WAIT_S)
             if not claims:
