@@ -208,12 +208,17 @@ class Executor:
         if self._flights.stop is not None:
             for state, _ in begun:
                 self._attempts.stopped_before(state)
-        elif len(begun) == 1 and not (self._flights or self._run.graph.unknown or self._run.graph.parked):
+        elif len(begun) == 1 and self._is_alone:
             state, args = begun[0]
             await self._flights.in_place(state.id, self._attempts.settle(state, args))
         else:
             for state, args in begun:
                 self._flights.launch(tasks, state.id, self._attempts.settle(state, args), self._wake.set)
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether nothing can join a step that starts now before it ends."""
+        return not (self._flights or self._run.graph.unknown or self._run.graph.parked)
 
     def _begin(self, start: Start) -> tuple[StepState, Args] | None:
         """Journal the start; return what is to be performed, None where nothing is."""
