@@ -36,11 +36,10 @@ from agent_sdk.runtime import App, RunHandle, Runtime
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A run to be shown; its facts up to number `known` were there before, and are no news. `is_elsewhere`: workers perform it."""
+    """A run to be shown; its facts up to number `known` were there before, and are no news."""
 
     handle: RunHandle[Any]
     known: int = 0
-    is_elsewhere: bool = False
 
 
 Begin = Callable[[Runtime], Awaitable[Begun]]
@@ -48,10 +47,11 @@ Begin = Callable[[Runtime], Awaitable[Begun]]
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """How a run is shown: its answer alone, one JSON object, or all of it."""
+    """How a run is shown: its answer alone, one JSON object, or all of it. `is_elsewhere`: workers perform it."""
 
     json: bool = False
     quiet: bool = False
+    is_elsewhere: bool = False
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def report(followed: Followed, recall: Recall, show: Show) -> ExitCode:
     if (problem := problem_of(run)) is not None:
         tell(problem)
     if not show.quiet or not run.is_ended:
-        for line in next_lines(run, recall):
+        for line in next_lines(run, recall, is_elsewhere=show.is_elsewhere):
             tell(line)
     return exit_code_of_run(run)
 
@@ -107,25 +107,25 @@ async def _perform(opened: Opened, app: App, begin: Begin, show: Show) -> Follow
                 raise Interrupted("interrupted before the run began; nothing was done")
             begun = await begin(runtime)
             handle = begun.handle
-            asked.last_words = _last_words(opened.recall, handle)
+            asked.last_words = _last_words(opened.recall, handle, show)
             try:
-                return await _follow(begun, view, asked)
+                return await _follow(begun, show, view, asked)
             except Exception:
                 if opened.recall.is_kept:
-                    tell(f"run {handle.run_id} can be resumed: {opened.recall.resume(handle.run_id)}")
+                    tell(f"run {handle.run_id} {_again(opened.recall, handle, show)}")
                 raise
 
 
-async def _follow(begun: Begun, view: View, asked: Interrupts) -> Followed:
+async def _follow(begun: Begun, show: Show, view: View, asked: Interrupts) -> Followed:
     """Show the run's facts as they become durable, and what is left of them at the end."""
     handle, known = begun.handle, begun.known
     followed = Followed(Run(handle.tenant, handle.run_id, Limits()))
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         watching = _take_all(handle.watch(), followed, view, known)
-        helpers = [tasks.create_task(each) for each in (watching, view.animate(), _suspend(begun, view, asked))]
+        helpers = [tasks.create_task(each) for each in (watching, view.animate(), _suspend(handle, show, view, asked))]
         try:
-            await _settled(begun, asked)
+            await _settled(handle, show, asked)
         except Exception as error:  # noqa: BLE001  (raised again outside of the group, which would wrap it)
             failure = error
         for helper in helpers:
@@ -143,29 +143,33 @@ async def _take_all(facts: AsyncIterator[Fact], followed: Followed, view: View, 
         view.take(followed.run, fact, is_news=fact.seq > known)
 
 
-async def _settled(begun: Begun, asked: Interrupts) -> None:
+async def _settled(handle: RunHandle[Any], show: Show, asked: Interrupts) -> None:
     """Return when there is nothing more to see, or, of a run that others perform, when one was asked to look away."""
-    if not begun.is_elsewhere:
-        await begun.handle.settled()
+    if not show.is_elsewhere:
+        await handle.settled()
         return
     async with asyncio.TaskGroup() as tasks:
-        looking = [tasks.create_task(begun.handle.settled()), tasks.create_task(asked.asked.wait())]
+        looking = [tasks.create_task(handle.settled()), tasks.create_task(asked.asked.wait())]
         await asyncio.wait(looking, return_when=asyncio.FIRST_COMPLETED)
         for each in looking:
             each.cancel()
 
 
-async def _suspend(begun: Begun, view: View, asked: Interrupts) -> None:
+async def _suspend(handle: RunHandle[Any], show: Show, view: View, asked: Interrupts) -> None:
     await asked.asked.wait()
-    if begun.is_elsewhere:
+    if show.is_elsewhere:
         view.note("the run goes on without being watched")
         return
     view.note("suspending the run; Ctrl-C again leaves at once")
-    await begun.handle.suspend()
+    await handle.suspend()
 
 
-def _last_words(recall: Recall, handle: RunHandle[Any]) -> Callable[[], bytes]:
-    text = f"left at once; go on with it: {recall.resume(handle.run_id)}\n" if recall.is_kept else "left at once\n"
+def _again(recall: Recall, handle: RunHandle[Any], show: Show) -> str:
+    return f"can be watched: {recall.follow(handle.run_id)}" if show.is_elsewhere else f"can be resumed: {recall.resume(handle.run_id)}"
+
+
+def _last_words(recall: Recall, handle: RunHandle[Any], show: Show) -> Callable[[], bytes]:
+    text = f"left at once; the run {_again(recall, handle, show)}\n" if recall.is_kept else "left at once\n"
     cursor = b"\x1b[?25h\r\n" if on_terminal(sys.stderr) else b""
     return lambda: cursor + text.encode()
 

@@ -5,9 +5,10 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from agent_sdk.config import mask_url
 from agent_sdk.core.ids import RunId, StepId
+from agent_sdk.observability import redact_text
 
 ANY_APP = "MODULE:APP"
 """Stands for the app where neither the command line nor the settings name one."""
@@ -67,7 +68,13 @@ class Recall:
         words += [word if "|" in word else shlex.quote(word) for word in names]
         if performs:
             words += [*_option("--app", self.app), *_option("--base-url", self.base_url)]
-        return " ".join([*words, *_option("--journal", None if self.journal is None else mask_url(self.journal))])
+        return " ".join([*words, *_option("--journal", None if self.journal is None else without_secrets(self.journal))])
+
+
+def without_secrets(url: str) -> str:
+    """Return a journal's URL as it may be shown; one without a password stays as it is."""
+    parts = urlsplit(url)
+    return redact_text(url) if parts.password is not None or "password" in parts.query else url
 
 
 def _option(name: str, value: object) -> list[str]:

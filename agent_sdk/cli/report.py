@@ -103,8 +103,10 @@ def problem_of(run: Run) -> str | None:
             return None
 
 
-def next_lines(run: Run, recall: Recall, decided: Mapping[StepId, str] = MappingProxyType({})) -> Iterator[str]:
-    """Yield what can be done with the run now; `decided` are the decisions that it has not read yet."""
+def next_lines(
+    run: Run, recall: Recall, decided: Mapping[StepId, str] = MappingProxyType({}), *, is_elsewhere: bool = False
+) -> Iterator[str]:
+    """Yield what can be done with the run now; `decided` are the decisions that it has not read yet, and `is_elsewhere`: it has workers."""
     if not recall.is_kept:
         yield "its journal was in memory, and is gone with this process"
         return
@@ -114,7 +116,9 @@ def next_lines(run: Run, recall: Recall, decided: Mapping[StepId, str] = Mapping
         else:
             yield f"nobody knows whether {safe(step)} was done; look, then decide: {recall.decide(run.run_id, step)}"
     yield from _wait_lines(run, recall, decided)
-    if run.state in {"planning", "running"}:
+    if is_elsewhere and not run.is_ended:
+        yield f"watch it again: {recall.follow(run.run_id)}"
+    elif run.state in {"planning", "running"}:
         yield f"if nobody performs it any more, go on with it:  {recall.resume(run.run_id)}"
     elif not run.is_ended:
         yield f"go on with it:  {recall.resume(run.run_id)}"

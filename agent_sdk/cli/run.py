@@ -53,6 +53,8 @@ def run(
     with errors_as_json(json):
         if on is not None and journal is not None:
             raise RequestError("--on and --journal name one journal each", hint="give one of them: --on leaves the run to its workers")
+        if on is not None and on.startswith("memory:"):
+            raise RequestError("a journal in memory has no workers", hint="name one that others can open: --on sqlite:///agent.db")
         opened = open_settings(ctx, Given(app, on if on is not None else journal, model, base_url))
         options = StartOptions(tags=tag or (), timeout_s=_checked_timeout(timeout), plan_only=plan_only, session=session)
         known = opened.app()
@@ -61,9 +63,9 @@ def run(
 
         async def begin(runtime: Runtime) -> Begun:
             begin = runtime.start if on is None else runtime.enqueue
-            return Begun(await begin(chosen, text, options=options), is_elsewhere=on is not None)
+            return Begun(await begin(chosen, text, options=options))
 
-        show = Show(json, quiet)
+        show = Show(json, quiet, is_elsewhere=on is not None)
         performed = perform(opened, known, begin, show)
     raise typer.Exit(report(performed, opened.recall, show))
 

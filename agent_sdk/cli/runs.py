@@ -16,6 +16,7 @@ from agent_sdk.cli.finding import Followed, find_run, fold_of, require_text, unr
 from agent_sdk.cli.opening import Given, Opened, open_settings
 from agent_sdk.cli.options import AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption, RunIdArgument
 from agent_sdk.cli.perform import Begun, Show, errors_as_json, perform, report
+from agent_sdk.cli.recall import without_secrets
 from agent_sdk.cli.report import (
     next_lines,
     printable_json,
@@ -77,7 +78,7 @@ def list_runs(
     elif found:
         emit_grid(Grid(("run", "agent", "state", "events", "created", "changed"), [_row_cells(row) for row in found]))
     else:
-        tell(f"no runs in {safe(opened.settings.journal)}")
+        tell(f"no runs in {safe(without_secrets(opened.settings.journal))}")
 
 
 @runs.command()

@@ -45,3 +45,24 @@ def test_the_program_is_called_as_a_shell_finds_it(
     monkeypatch.setattr("sys.argv", [started])
     assert program() == called
     assert Recall(program=program()).show(RUN) == f"{called} runs show run_1"
+
+
+@pytest.mark.parametrize(
+    ("journal", "shown"),
+    [
+        ("postgresql://me:secret@host/db?sslmode=require", "'postgresql://[redacted]@host/db?sslmode=require'"),
+        ("postgresql:///db?host=/run&password=secret", "'postgresql:///db?host=/run&password=[redacted]'"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("sqlite:///a@b.db", "sqlite:///a@b.db"),
+    ],
+)
+def test_a_password_is_left_out_of_a_command_and_nothing_else(journal: str, shown: str) -> None:
+    assert Recall(journal=journal).follow(RUN) == f"agent-sdk runs events run_1 --follow --journal {shown}"
+
+
+def test_what_a_run_waits_for_is_told_it_by_a_command_of_its_own() -> None:
+    recall, step = Recall(), StepId("t1.1")
+    assert recall.approve(RUN, step) == "agent-sdk runs approve|deny run_1 t1.1"
+    assert recall.answer(RUN, step) == "agent-sdk runs answer run_1 t1.1 ANSWER"
+    assert recall.signal(RUN, "paid in full") == "agent-sdk runs signal run_1 'paid in full'"
+    assert recall.wake(RUN, "--accept-code") == "agent-sdk runs wake run_1 --accept-code"

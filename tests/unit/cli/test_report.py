@@ -170,3 +170,8 @@ def test_usage_shows_what_there_is() -> None:
     assert (
         render_usage(Usage(1200, 80, 1000, 20, Decimal("0.002"))) == "1,200 input (1,000 cached) + 80 output (20 reasoning) tokens, $0.002"
     )
+
+
+def test_a_run_that_workers_perform_is_offered_to_be_watched_again_and_not_to_be_taken_from_them() -> None:
+    lines = list(next_lines(run_of(started("find")), Recall(), is_elsewhere=True))
+    assert lines == [f"watch it again: agent-sdk runs events {RUN} --follow", f"look at it:     agent-sdk runs show {RUN}"]
