@@ -123,7 +123,7 @@ async def open_pool(address: Address) -> Pool:
     """Open a pool that grows to `address.pool` connections; errors are asyncpg's."""
     pool = _asyncpg.create_pool(
         address.dsn,
-        min_size=1,
+        min_size=0,
         max_size=address.pool,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
