@@ -68,7 +68,7 @@ soak: $(APP)  ## Put 10,000 runs through one worker, and show that it does not g
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 crash: $(APP)  ## Kill a process at every append and around every effect, on SQLite and PostgreSQL
-	$(BIN)/pytest -m '' tests/integration/test_crash_matrix.py -o faulthandler_timeout=3600
+	$(BIN)/pytest -m '' tests/integration/crash_matrix -o faulthandler_timeout=3600
 
 format: $(APP)  ## Put the code in form, and mend what can be mended safely
 	$(BIN)/ruff check --fix
