@@ -216,3 +216,15 @@ async def test_runs_asked_for_by_name_are_found_among_a_crowd(postgres_url: str)
     assert [(await journal.claim_due(named, ALICE, lease_s=30))[0].run_id for _ in range(2)] == ["run-2", RUN]
     assert await journal.claim_due(named, ALICE, lease_s=30) == []
     await journal.close()
+
+
+async def test_an_old_claim_of_a_run_that_is_held_again_is_not_renewed_with_the_new_one(postgres_url: str) -> None:
+    journal = await PostgresJournal.open(postgres_url)
+    old = (await begin(journal)).claim
+    await journal.renew(old, lease_s=0)
+    new = await journal.claim(TENANT, RUN, ALICE, lease_s=30)
+    line = journal.lease_line()
+    renewed = await asyncio.to_thread(line.renew, [old, new], lease_s=30)
+    assert [claim.epoch for claim in renewed] == [new.epoch]
+    await asyncio.to_thread(line.close)
+    await journal.close()

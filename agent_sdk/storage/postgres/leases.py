@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from agent_sdk.core.ids import OwnerId, RunId, TenantId
@@ -96,11 +97,11 @@ WITH free AS (
     WHERE r.epoch = c.epoch AND r.owner IS NOT NULL FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE agent_sdk.runs AS r SET lease_until = agent_sdk.now_us() + $4::bigint
-FROM free AS f WHERE r.tenant = f.tenant AND r.run_id = f.run_id RETURNING r.tenant, r.run_id, r.head, r.lease_until
+FROM free AS f WHERE r.tenant = f.tenant AND r.run_id = f.run_id RETURNING r.tenant, r.run_id, r.epoch, r.head, r.lease_until
 """
 _RENEW = """
 UPDATE agent_sdk.runs SET lease_until = agent_sdk.now_us() + $4::bigint
-WHERE tenant = $1 AND run_id = $2 AND epoch = $3 AND owner IS NOT NULL RETURNING tenant, run_id, head, lease_until
+WHERE tenant = $1 AND run_id = $2 AND epoch = $3 AND owner IS NOT NULL RETURNING tenant, run_id, epoch, head, lease_until
 """
 
 
@@ -171,15 +172,16 @@ async def renew(connection: Connection, claims: Sequence[Claim], lease_us: int) 
     """Lengthen leases, and return those that still stand, in order."""
     columns = [claim.tenant for claim in claims], [claim.run_id for claim in claims], [claim.epoch for claim in claims]
     rows = await connection.fetch(_RENEW_FREE, *columns, lease_us) if len(claims) > 1 else []
-    renewed = {(tenant, run_id): (head, until) for tenant, run_id, head, until in rows}
-    for claim in claims:
-        if (claim.tenant, claim.run_id) not in renewed:
-            rows = await connection.fetch(_RENEW, claim.tenant, claim.run_id, claim.epoch, lease_us)
-            renewed.update({(tenant, run_id): (head, until) for tenant, run_id, head, until in rows})
+    renewed = {(tenant, run_id, epoch): (head, until) for tenant, run_id, epoch, head, until in rows}
+    for key in dict.fromkeys((claim.tenant, claim.run_id, claim.epoch) for claim in claims):
+        if key not in renewed:
+            row = await connection.fetchrow(_RENEW, *key, lease_us)
+            if row is not None:
+                renewed[key] = row[3], row[4]
     return [
-        Claim(claim.tenant, claim.run_id, claim.owner, claim.epoch, *renewed[claim.tenant, claim.run_id])
+        replace(claim, head=found[0], lease_until=found[1])
         for claim in claims
-        if (claim.tenant, claim.run_id) in renewed
+        if (found := renewed.get((claim.tenant, claim.run_id, claim.epoch))) is not None
     ]
 
 
