@@ -112,7 +112,8 @@ async def _perform(opened: Opened, app: App, begin: Begin, show: Show) -> Follow
                 return await _follow(begun, show, view, asked)
             except Exception:
                 if opened.recall.is_kept:
-                    tell(f"run {handle.run_id} {_again(opened.recall, handle, show)}")
+                    words = "can be watched" if show.is_elsewhere else "can be resumed"
+                    tell(f"run {handle.run_id} {words}: {_again(opened.recall, handle, show)}")
                 raise
 
 
@@ -165,11 +166,12 @@ async def _suspend(handle: RunHandle[Any], show: Show, view: View, asked: Interr
 
 
 def _again(recall: Recall, handle: RunHandle[Any], show: Show) -> str:
-    return f"can be watched: {recall.follow(handle.run_id)}" if show.is_elsewhere else f"can be resumed: {recall.resume(handle.run_id)}"
+    return recall.follow(handle.run_id) if show.is_elsewhere else recall.resume(handle.run_id)
 
 
 def _last_words(recall: Recall, handle: RunHandle[Any], show: Show) -> Callable[[], bytes]:
-    text = f"left at once; the run {_again(recall, handle, show)}\n" if recall.is_kept else "left at once\n"
+    words = "watch it again" if show.is_elsewhere else "go on with it"
+    text = f"left at once; {words}: {_again(recall, handle, show)}\n" if recall.is_kept else "left at once\n"
     cursor = b"\x1b[?25h\r\n" if on_terminal(sys.stderr) else b""
     return lambda: cursor + text.encode()
 

@@ -226,7 +226,7 @@ def test_an_effect_of_unknown_outcome_is_decided_and_the_run_goes_on(command: Co
     assert "undecided are: first" in refused.stderr
     decided = command("runs", "decide", run_id, "first", "done", "--output", '"sent by hand"')
     assert decided.exit_code == 0
-    assert f"that takes hold when the run is resumed: agent-sdk runs resume {run_id} --app MODULE:APP" in decided.stderr
+    assert f"or it is resumed: agent-sdk runs resume {run_id} --app MODULE:APP" in decided.stderr
     assert "first is decided: done; that takes hold when the run is resumed" in command("runs", "show", run_id).stdout
     assert "is decided: done" in command("runs", "decide", run_id, "first", "retry").stderr
     resumed = command("runs", "resume", run_id, "--app", "shop:app")
@@ -247,7 +247,7 @@ def test_an_effect_whose_process_was_killed_is_decided_after_the_run_was_resumed
     [
         (("maybe",), "it is one of done, retry, skip, fail"),
         (("skip", "--output", "1"), "it goes with done alone"),
-        (("done", "--output", "{"), "--output is no JSON"),
+        (("done", "--output", "{"), "--output: this is no JSON"),
     ],
 )
 def test_a_decision_that_is_none_is_refused(command: Command, words: tuple[str, ...], told: str) -> None:
