@@ -28,7 +28,7 @@ class Person:
 
     @property
     def decided(self) -> set[tuple[RunId, StepId]]:
-        return {(run_id, step) for run_id, step, kind in self.said if kind == "effect"}
+        return {(run_id, step) for run_id, step, kind in self.said if kind.startswith("effect")}
 
     async def attend(self, runtime: Runtime) -> None:
         """Look at the runs until cancelled."""
@@ -44,7 +44,7 @@ class Person:
         for step, pending in run.graph.parked.items():
             await self._say(runtime, run.run_id, step, pending)
         for step in run.graph.unknown:
-            if self._is_new(run.run_id, step, "effect"):
+            if self._is_new(run.run_id, step, f"effect, attempt {run.graph.steps[step].attempt}"):
                 is_done = (await asked(session, f"{self.counter}/effects/{run.run_id}/{step}"))["done"]
                 output = done(step) if is_done else None
                 await runtime.decide(run.run_id, step, "done" if is_done else "retry", output=output, by=ANN)

@@ -1,6 +1,7 @@
 """A worker is killed at every append, claim and effect of a run; another goes on, loses nothing, and does nothing twice."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tests.integration.crash_matrix.person import NOBODY, Person
 from tests.integration.crash_matrix.process import Only, Order
 from tests.integration.crash_matrix.verdict import Wreck, check_ended, look_at_wreck
 from tests.integration.crash_matrix.workers import Nursery, counting
-from tests.integration.deadly import Point
+from tests.integration.deadly import Point, PointKind
 
 LEASE_S = 1.0
 """What a killed worker's runs wait for on PostgreSQL; on SQLite the owner's lock tells at once."""
@@ -42,52 +43,47 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'agent.db'}" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
 
 
-async def kill_and_go_on(place: Place, url: str, point: Point | None) -> bool:
-    """Kill a worker at the point, let another go on, check all, and return whether the first was killed."""
-    order = an_order(place, url, point)
-    person = Person(place.counter)
-    async with told_of(order), Runtime.open(url, app=NOBODY, tenant=order.tenant) as runtime:
-        wreck = Wreck()
-        async with asyncio.TaskGroup() as tasks:
-            attending = tasks.create_task(person.attend(runtime))
-            is_killed = await over(place.nursery, order) == -9
-            if is_killed:
-                wreck = await look_at_wreck(runtime, place.counter)
-                assert await over(place.nursery, order.model_copy(update={"point": None})) == 0
-            attending.cancel()
-        await check_ended(runtime, person, wreck)
-    return is_killed
+async def kill_and_go_on(place: Place, url: str, *points: Point) -> int:
+    """Kill a worker at each of the points, let another go on, check all, and return how many were killed."""
+    order, person, wrecks = an_order(place, url), Person(place.counter), list[Wreck]()
+    async with told_of(order, *points), Runtime.open(url, app=NOBODY, tenant=order.tenant) as runtime, asyncio.TaskGroup() as tasks:
+        attending = tasks.create_task(person.attend(runtime))
+        for point in (*points, None):
+            if await over(place.nursery, order.model_copy(update={"point": point})) == 0:
+                break
+            wrecks.append(await look_at_wreck(runtime, place.counter))
+        attending.cancel()
+        await check_ended(runtime, person, wrecks)
+    return len(wrecks)
 
 
 async def kill_one_of_two(place: Place, url: str, point: Point, only: Only) -> bool:
     """Let one worker perform the run and another its child, kill one of them, and let a third take its place."""
-    doomed = an_order(place, url, point).model_copy(update={"only": only})
-    other = doomed.model_copy(update={"only": "helper" if only == "parent" else "parent", "point": None})
-    person = Person(place.counter)
-    async with told_of(doomed), Runtime.open(url, app=NOBODY, tenant=doomed.tenant) as runtime, asyncio.TaskGroup() as tasks:
+    order, person, wrecks = an_order(place, url), Person(place.counter), list[Wreck]()
+    mine, others = [order.model_copy(update={"only": each}) for each in (only, "helper" if only == "parent" else "parent")]
+    async with told_of(order, point), Runtime.open(url, app=NOBODY, tenant=order.tenant) as runtime, asyncio.TaskGroup() as tasks:
         attending = tasks.create_task(person.attend(runtime))
-        beside = tasks.create_task(over(place.other, other))
-        is_killed = await over(place.nursery, doomed) == -9
-        wreck = await look_at_wreck(runtime, place.counter)
-        if is_killed:
-            assert await over(place.nursery, doomed.model_copy(update={"point": None})) == 0
+        beside = tasks.create_task(over(place.other, others))
+        if await over(place.nursery, mine.model_copy(update={"point": point})) != 0:
+            wrecks.append(await look_at_wreck(runtime, place.counter))
+            assert await over(place.nursery, mine) == 0
         assert await beside == 0
         attending.cancel()
-        await check_ended(runtime, person, wreck)
-    return is_killed
+        await check_ended(runtime, person, wrecks)
+    return bool(wrecks)
 
 
-def an_order(place: Place, url: str, point: Point | None) -> Order:
-    return Order(journal=url, tenant=f"t{next(_numbers)}", counter=place.counter, lease_s=LEASE_S, point=point)
+def an_order(place: Place, url: str) -> Order:
+    return Order(journal=url, tenant=f"t{next(_numbers)}", counter=place.counter, lease_s=LEASE_S)
 
 
 @asynccontextmanager
-async def told_of(order: Order) -> AsyncGenerator[None]:
-    """Say of an error at which point it came."""
+async def told_of(order: Order, *points: Point) -> AsyncGenerator[None]:
+    """Say of an error at which points it came."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"killed {order.point}, tenant {order.tenant}")
+        error.add_note(f"killed {', '.join(map(str, points))}; tenant {order.tenant}")
         raise
 
 
@@ -127,19 +123,39 @@ OF_TWO: Sequence[tuple[Only, Point]] = (
 
 
 async def test_a_run_that_nobody_disturbs_does_everything_once(place: Place, url: str) -> None:
-    assert not await kill_and_go_on(place, url, None)
+    assert await kill_and_go_on(place, url) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", SAMPLE, ids=str)
 async def test_a_killed_run_goes_on_and_does_nothing_twice(place: Place, url: str, point: Point) -> None:
-    assert await kill_and_go_on(place, url, point)
+    assert await kill_and_go_on(place, url, point) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("only", "point"), OF_TWO, ids=str)
 async def test_a_run_goes_on_when_another_s_child_or_parent_was_killed(place: Place, url: str, only: Only, point: Point) -> None:
     assert await kill_one_of_two(place, url, point, only)
+
+
+@pytest.mark.slow
+async def test_a_run_that_is_killed_again_and_again_goes_on_and_does_nothing_twice(place: Place, url: str) -> None:
+    assert await kill_and_go_on(place, url, *some_points(1)) > 2
+
+
+@pytest.mark.full
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 22))
+async def test_a_run_is_killed_again_and_again_at_any_points(place: Place, url: str, seed: int) -> None:
+    assert await kill_and_go_on(place, url, *some_points(seed)) > 0
+
+
+def some_points(seed: int) -> list[Point]:
+    """Return points that each worker comes to soon, so that most of them die."""
+    chance = random.Random(seed)
+    kinds: Sequence[PointKind] = ("append", "append", "effect", "claim")
+    drawn = [(chance.choice(kinds), chance.randint(1, 4), chance.random() < 0.5) for _ in range(8)]
+    return [Point(kind=kind, number=1 if kind == "claim" else number, is_before=is_before) for kind, number, is_before in drawn]
 
 
 @pytest.mark.full
