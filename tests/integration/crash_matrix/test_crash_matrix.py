@@ -17,6 +17,8 @@ from tests.integration.crash_matrix.verdict import Wreck, check_ended, look_at_w
 from tests.integration.crash_matrix.workers import Nursery, counting
 from tests.integration.deadly import Point, PointKind
 
+pytestmark = pytest.mark.slow
+
 LEASE_S = 1.0
 """What a killed worker's runs wait for on PostgreSQL; on SQLite the owner's lock tells at once."""
 _numbers = count(1)
@@ -126,25 +128,21 @@ async def test_a_run_that_nobody_disturbs_does_everything_once(place: Place, url
     assert await kill_and_go_on(place, url) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("point", SAMPLE, ids=str)
 async def test_a_killed_run_goes_on_and_does_nothing_twice(place: Place, url: str, point: Point) -> None:
     assert await kill_and_go_on(place, url, point) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("only", "point"), OF_TWO, ids=str)
 async def test_a_run_goes_on_when_another_s_child_or_parent_was_killed(place: Place, url: str, only: Only, point: Point) -> None:
     assert await kill_one_of_two(place, url, point, only)
 
 
-@pytest.mark.slow
 async def test_a_run_that_is_killed_again_and_again_goes_on_and_does_nothing_twice(place: Place, url: str) -> None:
     assert await kill_and_go_on(place, url, *some_points(1)) > 2
 
 
 @pytest.mark.full
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 22))
 async def test_a_run_is_killed_again_and_again_at_any_points(place: Place, url: str, seed: int) -> None:
     assert await kill_and_go_on(place, url, *some_points(seed)) > 0
@@ -159,7 +157,6 @@ def some_points(seed: int) -> list[Point]:
 
 
 @pytest.mark.full
-@pytest.mark.slow
 @pytest.mark.parametrize("first", EVERY, ids=str)
 async def test_a_run_killed_at_any_point_goes_on_and_does_nothing_twice(place: Place, url: str, first: Point) -> None:
     point = first
@@ -169,7 +166,6 @@ async def test_a_run_killed_at_any_point_goes_on_and_does_nothing_twice(place: P
 
 
 @pytest.mark.full
-@pytest.mark.slow
 @pytest.mark.parametrize("only", ["parent", "helper"])
 @pytest.mark.parametrize("first", EVERY, ids=str)
 async def test_a_run_goes_on_wherever_another_s_child_or_parent_was_killed(place: Place, url: str, only: Only, first: Point) -> None:
