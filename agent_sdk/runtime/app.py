@@ -54,7 +54,7 @@ class App:
         for agent in self.known:
             if agent.name == name:
                 return agent
-        names = [agent.name for agent in self.agents]
+        names = [agent.name for agent in self.known]
         near = get_close_matches(name, names, n=1)
         raise NotFound(
             f"there is no agent {name!r}", hint=f"did you mean {near[0]!r}?" if near else f"the agents are: {', '.join(names) or 'none'}"

@@ -33,7 +33,7 @@ class Shop:
         self.paid.append(amount)
         return f"paid {amount}"
 
-    def _cancel_booking(self, output: str) -> None:
+    async def _cancel_booking(self, output: str) -> None:
         self.undone.append(output)
 
     @tool(effect="idempotent", compensate=_cancel_booking)

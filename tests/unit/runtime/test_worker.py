@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise, repeat
 
-from agent_sdk import Agent, App, RunInfo, Runtime, StartOptions, StepId, Worker, WorkerOptions, tool
+import pytest
+
+from agent_sdk import Agent, App, RunId, RunInfo, Runtime, StartOptions, StepId, Worker, WorkerOptions, tool
+from agent_sdk.core.envelope import Envelope
 from agent_sdk.core.errors import StorageError
 from agent_sdk.core.ids import OwnerId, TenantId
 from agent_sdk.core.model import ModelRequest
@@ -271,5 +275,24 @@ def test_a_worker_serves_all_tenants_and_each_sees_its_own() -> None:
         runs = [await each.enqueue(one, "go") for each in (runtime, *others) for _ in range(2)]
         assert [await run.result() for run in runs] == ["done"] * 6
         assert [len(await each.runs()) for each in (runtime, *others)] == [2, 2, 2]
+
+    work(scene, one)
+
+
+def test_a_run_whose_journal_was_altered_is_parked_until_somebody_has_looked_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = agent("done")
+
+    async def scene(runtime: Runtime, worker: Worker) -> None:
+        read = runtime.journal.read
+
+        async def altered(tenant: TenantId, run_id: RunId, *, after: int = 0, limit: int = 1000) -> list[Envelope]:
+            return [replace(each, at=each.at + 1) for each in await read(tenant, run_id, after=after, limit=limit)]
+
+        monkeypatch.setattr(runtime.journal, "read", altered)
+        run = await runtime.enqueue(one, "go")
+        await asyncio.sleep(300)
+        row = await runtime.journal.row(runtime.tenant, run.run_id)
+        assert (row.state, row.reason, row.wake_at, row.owner) == ("waiting", "crash_loop", None, None)
+        assert worker.taken == 1
 
     work(scene, one)
