@@ -20,6 +20,7 @@ from agent_sdk.core.run import Run
 from agent_sdk.core.strict_json import parse_json
 from agent_sdk.runtime import Runtime
 
+Act = Callable[[Runtime, RunId], Awaitable[None]]
 StepArgument = Annotated[str, typer.Argument(metavar="STEP", help="The step that waits.")]
 ByOption = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who decides; kept in the journal. Your name on this machine, if not given.")
@@ -29,7 +30,7 @@ NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="
 
 def approve(ctx: typer.Context, run: RunIdArgument, step: StepArgument, by: ByOption = None, journal: JournalOption = None) -> None:
     """Allow the call that a step waits to make."""
-    _tell_run(ctx, journal, run, lambda runtime, found: runtime.approve(found, StepId(step), by=_by(by)), f"{step} is approved")
+    _rule(ctx, journal, run, step, lambda runtime, found: runtime.approve(found, StepId(step), by=_by(by)), f"{step} is approved")
 
 
 def deny(
@@ -41,7 +42,7 @@ def deny(
     journal: JournalOption = None,
 ) -> None:
     """Forbid the call that a step waits to make; the model sees why."""
-    _tell_run(ctx, journal, run, lambda runtime, found: runtime.deny(found, StepId(step), note, by=_by(by)), f"{step} is denied")
+    _rule(ctx, journal, run, step, lambda runtime, found: runtime.deny(found, StepId(step), note, by=_by(by)), f"{step} is denied")
 
 
 def edit(
@@ -57,10 +58,11 @@ def edit(
     given = _json("the arguments", args)
     if not isinstance(given, dict):
         raise RequestError("the arguments are no JSON object", hint='write them as {"name": value}')
-    _tell_run(
+    _rule(
         ctx,
         journal,
         run,
+        step,
         lambda runtime, found: runtime.edit(found, StepId(step), given, note=note, by=_by(by)),
         f"{step} is approved with these arguments",
     )
@@ -77,7 +79,7 @@ def answer(
 ) -> None:
     """Answer a question that a run asks."""
     value = _json("the answer", text) if is_json else text
-    _tell_run(ctx, journal, run, lambda runtime, found: runtime.answer(found, StepId(step), value, by=_by(by)), f"{step} is answered")
+    _rule(ctx, journal, run, step, lambda runtime, found: runtime.answer(found, StepId(step), value, by=_by(by)), f"{step} is answered")
 
 
 def signal(
@@ -121,17 +123,24 @@ def decide(
         opened_recall = open_settings(ctx, Given(journal=journal)).recall
         found = (await fold_of(runtime.attach(run_id))).run
         _require_unknown(found, step, opened_recall)
-        if (before := (await unread_decisions(runtime, run_id)).get(StepId(step))) is not None:
-            raise RequestError(
-                f"step {step!r} of run {run_id} is decided: {before}",
-                hint=f"that takes hold when the run is resumed: {opened_recall.resume(run_id)}",
-            )
+        await _require_undecided(runtime, run_id, step, opened_recall)
         await runtime.decide(run_id, StepId(step), chosen, output=value, by=_by(by))
 
     _tell_run(ctx, journal, run, decided, f"decided: {step} {chosen}")
 
 
-def _tell_run(ctx: typer.Context, journal: str | None, name: str, act: Callable[[Runtime, RunId], Awaitable[None]], done: str) -> None:
+def _rule(ctx: typer.Context, journal: str | None, name: str, step: str, act: Act, done: str) -> None:
+    """Put a ruling on a step into its run's inbox, where none lies there yet."""
+    recall = open_settings(ctx, Given(journal=journal)).recall
+
+    async def acted(runtime: Runtime, run_id: RunId) -> None:
+        await _require_undecided(runtime, run_id, step, recall)
+        await act(runtime, run_id)
+
+    _tell_run(ctx, journal, name, acted, done)
+
+
+def _tell_run(ctx: typer.Context, journal: str | None, name: str, act: Act, done: str) -> None:
     """Put something into a run's inbox, and say when it takes hold."""
     opened = open_settings(ctx, Given(journal=journal))
     run_id, owner = asyncio.run(_acted(opened, name, act))
@@ -141,7 +150,15 @@ def _tell_run(ctx: typer.Context, journal: str | None, name: str, act: Callable[
         tell(f"{safe(done)}; that takes hold when a worker takes the run, or it is resumed: {opened.recall.resume(run_id)}")
 
 
-async def _acted(opened: Opened, name: str, act: Callable[[Runtime, RunId], Awaitable[None]]) -> tuple[RunId, str | None]:
+async def _require_undecided(runtime: Runtime, run_id: RunId, step: str, recall: Recall) -> None:
+    if (before := (await unread_decisions(runtime, run_id)).get(StepId(step))) is not None:
+        raise RequestError(
+            f"step {step!r} of run {run_id} is decided: {before}",
+            hint=f"that takes hold when the run is resumed: {recall.resume(run_id)}",
+        )
+
+
+async def _acted(opened: Opened, name: str, act: Act) -> tuple[RunId, str | None]:
     async with opened.runtime() as runtime:
         run_id = (await find_run(runtime, name)).run_id
         await act(runtime, run_id)

@@ -177,6 +177,27 @@ def test_an_unknown_effect_is_decided_once(command: Command) -> None:
     assert resumed(command, run_id) == "sent"
 
 
+@pytest.mark.parametrize(
+    ("agent", "first", "second", "said"),
+    [
+        ("payer", ("approve",), ("deny",), "approve"),
+        ("payer", ("deny",), ("edit", '{"amount": 5}'), "deny"),
+        ("payer", ("edit", '{"amount": 5}'), ("approve",), "edit"),
+        ("asker", ("answer", "7", "--json-answer"), ("answer", "8", "--json-answer"), "answered"),
+    ],
+    ids=["approved", "denied", "edited", "answered"],
+)
+def test_what_was_decided_is_not_decided_again(
+    command: Command, agent: str, first: tuple[str, ...], second: tuple[str, ...], said: str
+) -> None:
+    run_id = begin(command, agent)
+    assert command("runs", first[0], run_id, "first", *first[1:]).exit_code == 0
+    again = command("runs", second[0], run_id, "first", *second[1:])
+    assert again.exit_code == 2
+    assert f"step 'first' of run {run_id} is decided: {said}" in again.stderr
+    assert "hint: that takes hold when the run is resumed" in again.stderr
+
+
 BAD: dict[str, tuple[str, tuple[str, ...], str]] = {
     "approve a step that is not there": ("payer", ("approve", "RUN", "second"), "these do: first"),
     "approve an empty step": ("payer", ("approve", "RUN", ""), "these do: first"),
