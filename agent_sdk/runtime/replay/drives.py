@@ -12,6 +12,7 @@ from agent_sdk.core.events import (
     Event,
     Fact,
     ModelCalled,
+    RunCancelRequested,
     RunClaimed,
     RunExpired,
     RunReleased,
@@ -102,12 +103,14 @@ def _drive(facts: Sequence[Fact], begin: int, end: int) -> Drive:
     if _is_given_back([fact.event for fact in facts[begin:end]]):
         return Drive(begin, end, breaks=False, is_given_back=True)
     events = [fact.event for fact in facts[begin:end]]
-    stop, is_on_paper = _stop_of(events), _is_on_paper(events)
+    is_cancelled = any(isinstance(fact.event, RunCancelRequested) for fact in facts[:end])  # which outdoes a mere suspension
+    stop: Stop | None = _stop_of(events)
+    stop = "kill" if stop == "suspend" and is_cancelled else stop
     if stop is None:
         return Drive(begin, end, breaks=False)
     undoes = stop == "expire" and not _was_failing(facts, begin, end)
     stop_from = max(index for index in range(begin, end) if not _comes_after_a_stop(facts[index], undoes=undoes)) + 1
-    if is_on_paper and stop != "expire":
+    if stop != "expire" and _is_on_paper(events):
         return Drive(begin, end, breaks=False, stop="kill", stop_from=stop_from, stops_at_once=True)
     return Drive(begin, end, breaks=False, stop=stop, stop_from=stop_from, stops_at_once=was_stopped_before(facts, begin, end))
 
@@ -168,6 +171,8 @@ def _comes_after_a_stop(fact: Fact, *, undoes: bool) -> bool:
             return purpose == "step"
         case EffectCompensating():
             return undoes
+        case RunCancelRequested():
+            return False
         case StepFailed() | StepFinished() | StepUnknown() | EffectDecided() | CheckRefused():
             return True
         case EffectCompensated() | RunReleased() | RunExpired():

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import cast
 
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.errors import AgentSDKError
-from agent_sdk.core.events import Fact, RunCancelRequested, RunClaimed, RunWoken
+from agent_sdk.core.events import Fact, RunCancelRequested, RunClaimed, RunReleased, RunWoken
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.ports import Checker, Claim, Clock, Journal, Planner, Tool
 from agent_sdk.core.run import Run
@@ -58,10 +58,7 @@ async def perform_drive(recording: Recording, facts: list[Fact], drive: Drive, c
         await direction.direct(driving)
     if cues.divergence is None and cues.at < drive.end:
         cues.divergence = Divergence(cues.at + 1, cues.next, None)
-    if cues.divergence is not None and direction.error is not None:
-        told = cues.divergence
-        return Divergence(told.seq, told.recorded, told.replayed, _told(direction.error))
-    return cues.divergence
+    return _with_error(cues.divergence, direction.error)
 
 
 class _Walk(Executor):
@@ -101,11 +98,8 @@ class _Direction:
     async def drive(self) -> None:
         try:
             await self.walk.drive()
-        except RecordEnds:
-            pass
         except Exception as error:  # noqa: BLE001  (code that fails, however, is not what was recorded; the record is judged by itself)
-            root = _root_of(error)
-            self.error = None if isinstance(root, RecordEnds | ExceptionGroup) else root
+            self.error = _root_of(error)
 
     def stop(self, driving: "asyncio.Task[None]") -> None:
         if self.cues.drive.stop == "kill":
@@ -203,11 +197,25 @@ def _claim(recording: Recording, fact: Fact) -> Claim:
     return Claim(recording.tenant, recording.run_id, event.owner, fact.epoch, fact.seq - 1, 0)
 
 
+def _with_error(divergence: Divergence | None, error: BaseException | None) -> Divergence | None:
+    """Name the error of the code that is tried, where that is what the record does not have."""
+    if divergence is None or error is None or isinstance(error, RecordEnds):
+        return divergence
+    is_of_error = divergence.replayed is None or divergence.replayed.event == RunReleased("error")
+    return replace(divergence, note=_told(error)) if is_of_error else divergence
+
+
 def _root_of(error: BaseException) -> BaseException:
-    """Return the first error, whatever came of it on the way out."""
-    while isinstance(error.__context__, Exception):
+    """Return the first error, whatever came of it on the way out; an error taken out of a group has that group behind it again."""
+    while isinstance(error.__context__, Exception) and not isinstance(error.__context__, BaseExceptionGroup):
         error = error.__context__
-    return error
+    behind = error.__context__
+    if not isinstance(behind, BaseExceptionGroup):
+        return error
+    leaf: BaseException | BaseExceptionGroup[BaseException] = behind
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf
 
 
 def _told(error: BaseException) -> str:
