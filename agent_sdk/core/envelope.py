@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import cast, get_args
@@ -88,6 +88,15 @@ def verify(envelope: Envelope, *, previous: bytes) -> bool:
     """Say whether the envelope's bytes are those that were stored behind `previous`."""
     header = _header(envelope.tenant, envelope.run_id, envelope.seq, envelope.epoch, envelope.type, envelope.v, envelope.at, envelope.cause)
     return chain_hash(previous, header, envelope.meta, envelope.body) == envelope.hash
+
+
+def altered_in(page: Sequence[Envelope], *, previous: bytes, after: int) -> int | None:
+    """Return the number of the first event of `page` that was altered or is missing; None where all follow event `after` and its hash."""
+    for envelope in page:
+        if envelope.seq != after + 1 or not verify(envelope, previous=previous):
+            return after + 1
+        previous, after = envelope.hash, envelope.seq
+    return None
 
 
 def decode(

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 
 from agent_sdk.core.agent import Limits
-from agent_sdk.core.envelope import Envelope, artifacts_named, decode
-from agent_sdk.core.errors import NotFound
+from agent_sdk.core.envelope import GENESIS, Envelope, altered_in, artifacts_named, decode
+from agent_sdk.core.errors import JournalCorrupt, NotFound
 from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.ids import RunId, TenantId
-from agent_sdk.core.ports import Journal
+from agent_sdk.core.ports import Claim, Journal
 from agent_sdk.core.run import History, Run, history_behind
 
 PAGE = 1000
@@ -26,15 +26,23 @@ async def load_run(journal: Journal, tenant: TenantId, run_id: RunId, limits: Li
     return run
 
 
-async def load_whole(journal: Journal, tenant: TenantId, run_id: RunId, limits: Limits) -> Run:
-    """Return the run as `load_run` does, with what was said in its session before it, so that it can be gone on with."""
-    first = await decode_all(journal, await journal.read(tenant, run_id, limit=1))
-    created = first[0].event if first else None
-    run = Run(tenant, run_id, limits)
-    if isinstance(created, RunCreated) and created.previous is not None:
-        run.history = await load_history(journal, tenant, created.previous)
-    async for fact in load_facts(journal, tenant, run_id):
-        run.apply(fact)
+async def load_claimed(journal: Journal, claim: Claim, limits: Limits) -> Run:
+    """Return a claimed run, every event of it verified, with what was said in its session before it: so that it can be gone on with.
+
+    Raises:
+        JournalCorrupt: an event was altered or is missing, so nothing may be built on the run.
+    """
+    run, previous = Run(claim.tenant, claim.run_id, limits), GENESIS
+    while run.head < claim.head:
+        page = await journal.read(claim.tenant, claim.run_id, after=run.head, limit=PAGE)
+        altered = altered_in(page, previous=previous, after=run.head) if page else run.head + 1
+        if altered is not None:
+            raise _altered(claim.run_id, altered)
+        previous = page[-1].hash
+        for fact in await decode_all(journal, page):
+            if isinstance(fact.event, RunCreated) and fact.event.previous is not None:
+                run.history = await load_history(journal, claim.tenant, fact.event.previous)
+            run.apply(fact)
     return run
 
 
@@ -70,3 +78,10 @@ async def decode_all(journal: Journal, envelopes: Sequence[Envelope]) -> list[Fa
         artifacts = {identity: await journal.artifact(envelope.tenant, identity) for identity in named.values()}
         facts.append(decode(envelope, artifacts))
     return facts
+
+
+def _altered(run_id: RunId, seq: int) -> JournalCorrupt:
+    return JournalCorrupt(
+        f"event {seq} of run {run_id} was altered or is missing since it was written",
+        hint="look at it with `agent-sdk runs events`, and restore the journal from a backup; nothing was performed",
+    )

@@ -11,6 +11,7 @@ from agent_sdk.core.run import ENDS
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.keeper import RunKey
 from agent_sdk.runtime.stage import Stage
+from agent_sdk.runtime.unless import unless
 
 _LOG = logging.getLogger("agent_sdk.runtime")
 
@@ -39,7 +40,7 @@ class Minder:
             if not self.minded:
                 await self._news.wait()
             self._news.clear()
-            for claim in await self._take_or_hear():
+            for claim in await unless(self._news, self._take()) or ():
                 key = claim.tenant, claim.run_id
                 try:
                     await self.stage.take_up_claim(claim, self.minded.get(key))
@@ -47,16 +48,6 @@ class Minder:
                     _LOG.warning("run %s cannot go on here: %s", claim.run_id, error)
                 else:
                     self.minded.pop(key, None)
-
-    async def _take_or_hear(self) -> list[Claim]:
-        """Return what could be claimed; nothing where there is another run to mind meanwhile."""
-        async with asyncio.TaskGroup() as looking:
-            taking = looking.create_task(self._take())
-            hearing = looking.create_task(self._news.wait())
-            await asyncio.wait({taking, hearing}, return_when=asyncio.FIRST_COMPLETED)
-            taking.cancel()
-            hearing.cancel()
-        return [] if taking.cancelled() else taking.result()
 
     async def _take(self) -> list[Claim]:
         holds = self.stage.holds

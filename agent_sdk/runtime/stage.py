@@ -16,7 +16,7 @@ from agent_sdk.core.ids import OwnerId, RunId, StepId
 from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.ports import Batch, Claim, Clock, Dispatcher, Ids, Journal, Random, Ticket
 from agent_sdk.core.run import Run
-from agent_sdk.execution import Executor, Lease, Parts, load_whole
+from agent_sdk.execution import Executor, Lease, Parts, load_claimed
 from agent_sdk.observability import Follower, TokenRelay, bind
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.compose import Models, Pools, asks_model, bind_tools, make_checker, make_planner, with_limits
@@ -26,7 +26,6 @@ from agent_sdk.runtime.keeper import LeaseKeeper, RunKey
 from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.subagent import Subagent
 from agent_sdk.runtime.system import SystemClock, SystemIds, SystemRandom
-from agent_sdk.storage import verify_chain
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
@@ -95,10 +94,9 @@ class Stage:
         Raises:
             AgentSDKError: it cannot be performed here, and was given back.
         """
-        claim, journal = lease.claim, self.holds.journal
+        claim = lease.claim
         try:
-            await self._require_unaltered(claim)
-            run = await load_whole(journal, claim.tenant, claim.run_id, Limits())
+            run = await load_claimed(self.holds.journal, claim, Limits())
             found = self.limited(self._agent_of(run, agent))
             run.limits = found.spec.limits
             build = self.builder(found, plan_only=run.created is not None and run.created.plan_only)
@@ -190,13 +188,6 @@ class Stage:
         async with asyncio.TaskGroup() as leaving:
             for performance in list(self.live.values()):
                 leaving.create_task(performance.suspend(grace_s))
-
-    async def _require_unaltered(self, claim: Claim) -> None:
-        if (seq := await verify_chain(self.holds.journal, claim.tenant, claim.run_id)) is not None:
-            raise JournalCorrupt(
-                f"event {seq} of run {claim.run_id} was altered or is missing since it was written",
-                hint="look at it with `agent-sdk runs events`, and restore the journal from a backup; nothing was performed",
-            )
 
     def _lost(self, key: RunKey) -> None:
         if (performance := self.live.get(key)) is not None:

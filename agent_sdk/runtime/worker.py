@@ -10,6 +10,7 @@ from agent_sdk.core.ports import Claim, Ticket, Wanted
 from agent_sdk.runtime.keeper import RunKey
 from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.runtime import Runtime
+from agent_sdk.runtime.unless import unless
 
 _LOG = logging.getLogger("agent_sdk.worker")
 
@@ -53,37 +54,38 @@ class Worker:
         stage.on_over, stage.on_child = self._over, _leave_to_dispatcher
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(self._keep())
-            taking = tasks.create_task(self._take_all())
-            await self._draining.wait()
-            taking.cancel()
+            await self._take_all()
             await self._end()
             keeping.cancel()
 
     def drain(self) -> None:
         """Take nothing new, and let `run` end once what is under way ended or was handed back."""
         self._draining.set()
+        self._free.set()
 
     async def _take_all(self) -> None:
-        while True:
+        """Take as many runs as there is room for, again and again; what was claimed is always performed, if only to be handed back."""
+        while not self._draining.is_set():
             free = self.options.concurrency - len(self.runtime.stage.live)
             if free <= 0:
                 self._free.clear()
                 await self._free.wait()
                 continue
-            try:
-                claims = await self._take(min(free, MOST_AT_ONCE))
-            except AgentSDKError as error:
-                _LOG.warning("cannot take runs: %s", error)
-                await self.runtime.stage.holds.world.clock.sleep(PAUSE_S)
-                continue
-            for claim in claims:
-                await self._perform(claim)
+            claims = await unless(self._draining, self._take(min(free, MOST_AT_ONCE))) or []
+            async with asyncio.TaskGroup() as beginning:
+                for claim in claims:
+                    beginning.create_task(self._perform(claim))
 
     async def _take(self, limit: int) -> list[Claim]:
         stage = self.runtime.stage
         carried = frozenset((agent.name, agent.spec.version) for agent in self.runtime.app.known)
         wanted = Wanted(limit, carried, self.options.queues, self.options.tenants)
-        return await self.runtime.dispatcher.take(wanted, stage.owner, lease_s=stage.holds.lease_s, wait_s=LOOK_S)
+        try:
+            return await self.runtime.dispatcher.take(wanted, stage.owner, lease_s=stage.holds.lease_s, wait_s=LOOK_S)
+        except AgentSDKError as error:
+            _LOG.warning("cannot take runs: %s", error)
+            await stage.holds.world.clock.sleep(PAUSE_S)
+            return []
 
     async def _perform(self, claim: Claim) -> None:
         key = claim.tenant, claim.run_id

@@ -1,6 +1,6 @@
 """Checks that a run's stored events are those that were written: each hash covers its event and the hash before."""
 
-from agent_sdk.core.envelope import GENESIS, verify
+from agent_sdk.core.envelope import GENESIS, altered_in
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Journal
 
@@ -15,10 +15,8 @@ async def verify_chain(journal: Journal, tenant: TenantId, run_id: RunId) -> int
     previous, seq = GENESIS, 0
     while seq < head:
         page = await journal.read(tenant, run_id, after=seq)
-        if not page:
-            return seq + 1
-        for envelope in page:
-            if envelope.seq != seq + 1 or not verify(envelope, previous=previous):
-                return seq + 1
-            previous, seq = envelope.hash, envelope.seq
+        altered = altered_in(page, previous=previous, after=seq) if page else seq + 1
+        if altered is not None:
+            return altered
+        previous, seq = page[-1].hash, page[-1].seq
     return None

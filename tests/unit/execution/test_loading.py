@@ -1,16 +1,19 @@
 """From stored events back to a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent_sdk.core.agent import Limits
-from agent_sdk.core.errors import NotFound
+from agent_sdk.core.envelope import Envelope
+from agent_sdk.core.errors import JournalCorrupt, NotFound
 from agent_sdk.core.events import Fact, RunCreated, RunSucceeded, StepFinished
-from agent_sdk.core.ids import OwnerId, RunId
+from agent_sdk.core.ids import OwnerId, RunId, TenantId
 from agent_sdk.core.labels import TRUSTED
-from agent_sdk.core.ports import Batch
+from agent_sdk.core.ports import Batch, Claim
 from agent_sdk.core.run import NO_HISTORY
 from agent_sdk.execution import decode_all, load_facts, load_run
-from agent_sdk.execution.loading import load_history, load_whole
+from agent_sdk.execution.loading import load_claimed, load_history
 from tests.unit.execution.fakes import RUN, TENANT, CountingJournal, FakeTool, gives, plan, ref, step
 from tests.unit.execution.world import World
 
@@ -52,12 +55,18 @@ async def turn(journal: CountingJournal, name: str, previous: str | None, answer
     await journal.append(Batch(TENANT, RunId(name), claim.epoch, 1, facts, "succeeded", releases=True))
 
 
+async def held(journal: CountingJournal, name: str) -> Claim:
+    """Return what a claim on the turn would say of it now."""
+    head = (await journal.row(TENANT, RunId(name))).head
+    return Claim(TENANT, RunId(name), OwnerId("me"), 2, head, 0)
+
+
 async def test_a_run_is_loaded_with_what_was_said_in_its_session() -> None:
     journal = CountingJournal()
     await turn(journal, "one", None, "first")
     await turn(journal, "two", "one", "second")
     await turn(journal, "three", "two", "third")
-    run = await load_whole(journal, TENANT, RunId("three"), Limits())
+    run = await load_claimed(journal, await held(journal, "three"), Limits())
     said = ["goal one", "first", "goal two", "second", "goal three"]
     assert [message.text for message in run.conversation] == said
     assert [message.text for message in (await load_history(journal, TENANT, RunId("two"))).messages] == said[:-1]
@@ -67,12 +76,34 @@ async def test_a_session_begins_where_retention_left_off() -> None:
     journal = CountingJournal()
     await turn(journal, "two", "one", "second")
     await turn(journal, "three", "two", "third")
-    run = await load_whole(journal, TENANT, RunId("three"), Limits())
+    run = await load_claimed(journal, await held(journal, "three"), Limits())
     assert [message.text for message in run.conversation] == ["goal two", "second", "goal three"]
 
 
 async def test_a_run_without_a_session_has_no_history() -> None:
     journal = CountingJournal()
     await turn(journal, "one", None, "first")
-    assert (await load_whole(journal, TENANT, RunId("one"), Limits())).history == NO_HISTORY
+    assert (await load_claimed(journal, await held(journal, "one"), Limits())).history == NO_HISTORY
     assert await load_history(journal, TENANT, None) == NO_HISTORY
+
+
+class Shortened(CountingJournal):
+    """A journal that somebody took the last events from."""
+
+    async def read(self, tenant: TenantId, run_id: RunId, *, after: int = 0, limit: int = 1000) -> list[Envelope]:
+        return [envelope for envelope in await super().read(tenant, run_id, after=after, limit=limit) if envelope.seq < 2]
+
+
+class Altered(CountingJournal):
+    """A journal that somebody wrote into."""
+
+    async def read(self, tenant: TenantId, run_id: RunId, *, after: int = 0, limit: int = 1000) -> list[Envelope]:
+        page = await super().read(tenant, run_id, after=after, limit=limit)
+        return [replace(envelope, meta=envelope.meta.replace(b"agent", b"other")) for envelope in page]
+
+
+@pytest.mark.parametrize(("journal", "event"), [(Shortened(), 2), (Altered(), 1)])
+async def test_nothing_is_built_on_a_run_that_is_not_what_was_written(journal: CountingJournal, event: int) -> None:
+    await turn(journal, "one", None, "first")
+    with pytest.raises(JournalCorrupt, match=f"event {event} of run one was altered or is missing"):
+        await load_claimed(journal, await held(journal, "one"), Limits())
