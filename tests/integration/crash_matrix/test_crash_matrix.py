@@ -95,6 +95,7 @@ async def over(nursery: Nursery, order: Order) -> int:
     return await asyncio.to_thread(nursery.wait)
 
 
+KINDS: Sequence[PointKind] = ("append", "effect")
 LEAST = {"append": 20, "claim": 3, "effect": 12}
 """So many points of each kind a run has at least."""
 EVERY = (
@@ -104,6 +105,7 @@ EVERY = (
     Point(kind="effect", number=1, is_before=True),
     Point(kind="effect", number=1),
 )
+SOON = [Point(kind=kind, number=number, is_before=is_before) for kind in KINDS for number in (2, 3, 4) for is_before in (True, False)]
 SAMPLE: Sequence[Point] = (
     Point(kind="append", number=1),
     Point(kind="append", number=3, is_before=True),
@@ -151,9 +153,7 @@ async def test_a_run_is_killed_again_and_again_at_any_points(place: Place, url: 
 def some_points(seed: int) -> list[Point]:
     """Return points that each worker comes to soon, so that most of them die."""
     chance = random.Random(seed)
-    kinds: Sequence[PointKind] = ("append", "append", "effect", "claim")
-    drawn = [(chance.choice(kinds), chance.randint(1, 4), chance.random() < 0.5) for _ in range(8)]
-    return [Point(kind=kind, number=1 if kind == "claim" else number, is_before=is_before) for kind, number, is_before in drawn]
+    return [chance.choice([*EVERY, *SOON]) for _ in range(8)]
 
 
 @pytest.mark.full
