@@ -112,7 +112,8 @@ def _drive(facts: Sequence[Fact], begin: int, end: int) -> Drive:
     stop_from = max(index for index in range(begin, end) if not _comes_after_a_stop(facts[index], undoes=undoes)) + 1
     if stop != "expire" and _is_on_paper(events):
         return Drive(begin, end, breaks=False, stop="kill", stop_from=stop_from, stops_at_once=True)
-    return Drive(begin, end, breaks=False, stop=stop, stop_from=stop_from, stops_at_once=was_stopped_before(facts, begin, end))
+    at_once = stop != "kill" and was_stopped_before(facts, begin, end)
+    return Drive(begin, end, breaks=False, stop=stop, stop_from=stop_from, stops_at_once=at_once)
 
 
 def _is_given_back(events: Sequence[Event]) -> bool:

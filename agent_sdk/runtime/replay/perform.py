@@ -1,6 +1,7 @@
 """Performs a recorded run again, drive by drive: planner and executor are today's, all else is as it was."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import cast
@@ -58,7 +59,7 @@ async def perform_drive(recording: Recording, facts: list[Fact], drive: Drive, c
         await direction.direct(driving)
     if cues.divergence is None and cues.at < drive.end:
         cues.divergence = Divergence(cues.at + 1, cues.next, None)
-    return _with_error(cues.divergence, direction.error)
+    return _with_error(cues.divergence, walk.failure)
 
 
 class _Walk(Executor):
@@ -67,6 +68,7 @@ class _Walk(Executor):
     def __init__(self, parts: Parts, run: Run, lease: Lease, cues: Cues) -> None:
         super().__init__(parts, run, lease)
         self._cues = cues
+        self.failure: BaseException | None = None
 
     @property
     def _is_alone(self) -> bool:
@@ -77,6 +79,10 @@ class _Walk(Executor):
         while self._must_hold():  # noqa: ASYNC110  (what it waits for is many things, and the rounds are counted)
             await asyncio.sleep(0)
         return await super()._advance(tasks)
+
+    async def _hand_back_in_time(self, error: BaseException) -> None:
+        self.failure = error
+        await super()._hand_back_in_time(error)
 
     def _must_hold(self) -> bool:
         cues, coming = self._cues, self._cues.next
@@ -93,13 +99,10 @@ class _Direction:
 
     walk: _Walk
     cues: Cues
-    error: BaseException | None = None
 
     async def drive(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # code that fails, however, is not what was recorded; the record is judged by itself
             await self.walk.drive()
-        except Exception as error:  # noqa: BLE001  (code that fails, however, is not what was recorded; the record is judged by itself)
-            self.error = _root_of(error)
 
     def stop(self, driving: "asyncio.Task[None]") -> None:
         if self.cues.drive.stop == "kill":
@@ -138,9 +141,8 @@ class _Direction:
 
     def _comes_at_once(self, mail: Fact) -> bool:
         """Say whether the mail was taken as soon as it could be; a cancel, if something was stopped before it had begun."""
-        return not isinstance(mail.event, RunCancelRequested) or was_stopped_before(
-            self.cues.facts, self.cues.drive.begin, self.cues.drive.end
-        )
+        drive, is_cancel = self.cues.drive, isinstance(mail.event, RunCancelRequested)
+        return not is_cancel or drive.stops_at_once or was_stopped_before(self.cues.facts, drive.begin, drive.end)
 
 
 class _HeldLease(Lease):
@@ -199,23 +201,10 @@ def _claim(recording: Recording, fact: Fact) -> Claim:
 
 def _with_error(divergence: Divergence | None, error: BaseException | None) -> Divergence | None:
     """Name the error of the code that is tried, where that is what the record does not have."""
-    if divergence is None or error is None or isinstance(error, RecordEnds):
+    if divergence is None or not isinstance(error, Exception) or isinstance(error, RecordEnds):
         return divergence
     is_of_error = divergence.replayed is None or divergence.replayed.event == RunReleased("error")
     return replace(divergence, note=_told(error)) if is_of_error else divergence
-
-
-def _root_of(error: BaseException) -> BaseException:
-    """Return the first error, whatever came of it on the way out; an error taken out of a group has that group behind it again."""
-    while isinstance(error.__context__, Exception) and not isinstance(error.__context__, BaseExceptionGroup):
-        error = error.__context__
-    behind = error.__context__
-    if not isinstance(behind, BaseExceptionGroup):
-        return error
-    leaf: BaseException | BaseExceptionGroup[BaseException] = behind
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    return leaf
 
 
 def _told(error: BaseException) -> str:
