@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types suite quick full bench storm scale-out soak crash format lock clean
+.PHONY: help demo test lint types suite quick full bench bench-peers storm scale-out soak crash format lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ soak: $(APP)  ## Put 10,000 runs through one worker, and show that it does not g
 crash: $(APP)  ## Kill a process at every append and around every effect, on SQLite and PostgreSQL
 	$(BIN)/pytest -m '' tests/integration/crash_matrix -o faulthandler_timeout=3600
 
+bench-peers: $(APP)  ## Measure durable runs beside peers, which get an environment of their own
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 format: $(APP)  ## Put the code in form, and mend what can be mended safely
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -82,7 +85,7 @@ lock: $(DEV)  ## Lock the newest dependencies that pyproject.toml allows
 	$(COMPILE) --upgrade --group dev --constraint locks/run.txt --output-file locks/dev.txt
 
 clean:  ## Remove whatever make has made
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN): pyproject.toml

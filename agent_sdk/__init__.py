@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from agent_sdk.core.tools import ToolContext
     from agent_sdk.runtime.agent import Agent
     from agent_sdk.runtime.app import App
+    from agent_sdk.runtime.creation import StartOptions
     from agent_sdk.runtime.declaration import RunInfo
     from agent_sdk.runtime.handle import RunHandle
     from agent_sdk.runtime.plan_file import load_plan
-    from agent_sdk.runtime.creation import StartOptions
     from agent_sdk.runtime.runtime import Runtime
     from agent_sdk.runtime.subagent import subagent
     from agent_sdk.runtime.worker import Worker, WorkerOptions

@@ -1,5 +1,5 @@
 from agent_sdk.config.documents import MAX_DOCUMENT_BYTES, Document, read_document
-from agent_sdk.config.findings import mask_url, BadSetting, Origin, SettingsInvalid
+from agent_sdk.config.findings import BadSetting, Origin, SettingsInvalid, mask_url
 from agent_sdk.config.load import LoadedSettings, load_settings
 from agent_sdk.config.marks import DocumentError, Place
 from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef, SecretUnresolved

@@ -16,6 +16,7 @@ from agent_sdk.core.events import (
     ChildEnd,
     ChildFinished,
     ChildStarted,
+    CodeChange,
     EffectCompensated,
     EffectCompensating,
     EffectDecided,
@@ -137,6 +138,7 @@ class Run:
     undone: dict[StepId, str | None] = field(default_factory=dict[StepId, str | None])
     progress_epoch: int = 0
     is_crash_looping: bool = False
+    changes: tuple[CodeChange, ...] = ()
     answer: JsonValue = None
     unreadable: UnknownEvent | None = None
 
@@ -206,6 +208,7 @@ class Run:
             case RunWaiting():
                 self.state, self.reason = "waiting", event.reason
                 self.is_crash_looping = event.reason == "crash_loop"
+                self.changes = event.changes
             case RunReleased():
                 self._released(event, fact.epoch)
             case RunWoken():

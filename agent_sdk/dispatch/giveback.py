@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
-from agent_sdk.core.errors import AgentSDKError
+from agent_sdk.core.errors import AgentSDKError, InboxPending
 from agent_sdk.core.events import Fact, RunClaimed, RunReleased
 from agent_sdk.core.ports import Batch, Claim, Clock, Journal
 
@@ -22,9 +23,12 @@ async def give_back(journal: Journal, clock: Clock, claim: Claim) -> None:
             Fact(claim.head + 2, claim.epoch, now, RunReleased("handed_over")),
         ]
         row = await journal.row(claim.tenant, claim.run_id)
-        await journal.append(
-            Batch(claim.tenant, claim.run_id, claim.epoch, claim.head, facts, "queued", inbox_seen=row.inbox_seen, releases=True)
-        )
+        batch = Batch(claim.tenant, claim.run_id, claim.epoch, claim.head, facts, "queued", inbox_seen=row.inbox_seen, releases=True)
+        try:
+            await journal.append(batch)
+        except InboxPending:  # who takes it next reads that: the lease ends now, and the journal says that nobody was lost
+            await journal.append(replace(batch, releases=False))
+            await journal.renew(claim, lease_s=0.0)
 
 
 async def claim_or_undo(claiming: Coroutine[Any, Any, list[Claim]], undo: Callable[[Sequence[Claim]], Awaitable[None]]) -> list[Claim]:

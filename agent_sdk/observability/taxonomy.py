@@ -187,8 +187,9 @@ def _of_run(event: _RunEvent) -> str:
             return f"claimed by {owner}"
         case RunReleased(reason=reason):
             return f"released: {reason}"
-        case RunWaiting(reason=reason, steps=steps):
-            return f"waits: {reason}" + (f" ({', '.join(steps)})" if steps else "")
+        case RunWaiting(reason=reason, steps=steps, changes=changes):
+            about = [*steps, *(f"{change.part}: {change.pinned[:12]} is now {(change.current or 'gone')[:12]}" for change in changes)]
+            return f"waits: {reason}" + (f" ({', '.join(about)})" if about else "")
         case RunWoken(by=by, accepted=accepted):
             return "let go on" + (f" by {by}" if by is not None else "") + (", with changed code" if accepted is not None else "")
         case RunCancelRequested(by=by):

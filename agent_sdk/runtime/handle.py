@@ -1,6 +1,8 @@
 """A run in the hands of whoever started it or looked it up: follow it, stop it, take its answer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -9,8 +11,8 @@ from agent_sdk.core.errors import RequestError, RunCancelled, RunExpired, RunFai
 from agent_sdk.core.events import Fact, RunReleased
 from agent_sdk.core.ids import PrincipalId, RunId
 from agent_sdk.core.model import TextDelta
-from agent_sdk.core.ports import TokenDelta
-from agent_sdk.core.run import Run
+from agent_sdk.core.ports import RunFilter, RunRow, TokenDelta
+from agent_sdk.core.run import ENDS, Run
 from agent_sdk.execution import decode_all, load_facts, load_run
 from agent_sdk.observability import StreamItem, TenantTokens
 from agent_sdk.runtime.declaration import AgentDeclaration
@@ -19,6 +21,9 @@ from agent_sdk.runtime.mailing import Mailing
 from agent_sdk.runtime.performance import Performance
 
 OutputT = TypeVar("OutputT")
+LOOK_S = 1.0
+"""How often one looks whether a child of the run waits for a person."""
+CHILDREN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,9 @@ class RunHandle(Generic[OutputT]):
             is_handed_back = performance is not None and performance.outcome == "suspended"
             if is_handed_back or not await self._goes_on(run):
                 return run
-            await self._stands_elsewhere(run.head)
+            with suppress(TimeoutError):  # what a child of the run waits for shows in the child's journal alone
+                async with asyncio.timeout(LOOK_S if run.reason == "child" else None):
+                    await self._stands_elsewhere(run.head)
             performance = self._performance if (self.tenant, self.run_id) in self._desk.live else None
 
     @property
@@ -169,8 +176,17 @@ class RunHandle(Generic[OutputT]):
         """Say whether the run goes on without anybody's doing, sooner or later."""
         if run.is_ended:
             return False
-        row = await self._journal.row(self.tenant, self.run_id)
-        return row.owner is not None or row.state != "waiting" or row.inbox_head > row.inbox_seen or row.reason in {"timer", "child"}
+        return await self._moves(await self._journal.row(self.tenant, self.run_id))
+
+    async def _moves(self, row: RunRow) -> bool:
+        """Say whether the run, or a child that it waits for, is performed or will be by itself."""
+        if row.owner is not None or row.state != "waiting" or row.inbox_head > row.inbox_seen or row.reason == "timer":
+            return True
+        if row.reason != "child":
+            return False
+        children = await self._journal.rows(self.tenant, RunFilter(parent=row.run_id, limit=CHILDREN))
+        waiting = [child for child in children if child.state not in ENDS]
+        return not waiting or any([await self._moves(child) for child in waiting])
 
     async def _stands_elsewhere(self, head: int) -> None:
         """Return when the run was taken up here, or given up or ended by another process."""
@@ -189,7 +205,7 @@ def _wait(run: Run) -> RunWaits:
         waiting = ", ".join(f"step {step} ({pending.kind}: {pending.text or pending.name})" for step, pending in run.graph.parked.items())
         return RunWaits(
             f"run {run.run_id} waits: {run.reason}{f': {waiting}' if waiting else ''}",
-            hint="Runtime.approve, answer, signal and wake let it go on, and so do their `agent-sdk runs` commands",
+            hint="`agent-sdk approvals` lists what waits for a person; Runtime.approve, answer, signal and wake let a run go on",
         )
     lost = [run.graph.steps[identity] for identity in run.graph.unknown]
     told = "; ".join(f"step {each.id} ({each.tool}): {each.failure.message if each.failure else 'nobody knows'}" for each in lost)

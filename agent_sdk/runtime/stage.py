@@ -191,8 +191,14 @@ class Stage:
 
     def _lost(self, key: RunKey) -> None:
         if (performance := self.live.get(key)) is not None:
-            _LOG.warning("run %s was taken over by another owner", key[1])
-            performance.let_go()
+            self.holds.tasks.create_task(self._look(key, performance))
+
+    async def _look(self, key: RunKey, performance: Performance) -> None:
+        """Let go of a run that another owner took; a lease that stands no more may just as well have been given up here."""
+        with _logged(key[1], "could not be looked up"):
+            if (await self.holds.journal.row(*key)).epoch != performance.lease.claim.epoch:
+                _LOG.warning("run %s was taken over by another owner", key[1])
+                performance.let_go()
 
     def _agent_of(self, run: Run, agent: AgentDeclaration[Any, Any] | None) -> AgentDeclaration[Any, Any]:
         created = run.created

@@ -6,7 +6,7 @@ import pytest
 from agent_sdk.core.errors import RequestError, StorageError
 from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.ids import OwnerId, RunId, TenantId
-from agent_sdk.core.ports import Claim
+from agent_sdk.core.ports import Claim, InboxDraft, Wanted
 from agent_sdk.dispatch.giveback import UNDO_S, claim_or_undo, give_back
 from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.testing import VirtualClock, run_virtual
@@ -35,6 +35,19 @@ def test_a_claim_given_back_can_be_taken_at_once_and_the_journal_says_so() -> No
         await journal.create(ACME, RunId("r1"), [Fact(1, 0, 0, RunCreated("clerk", "1", {}, goal="count"))])
         await give_back(journal, VirtualClock(), await journal.claim(ACME, RunId("r1"), ALICE, lease_s=30))
         assert (await journal.claim(ACME, RunId("r1"), BOB, lease_s=30)).epoch == 2
+        assert [envelope.type for envelope in await journal.read(ACME, RunId("r1"))] == ["run.created", "run.claimed", "run.released"]
+
+    run_virtual(story())
+
+
+def test_a_claim_on_a_run_with_unread_mail_can_be_taken_at_once_too() -> None:
+    async def story() -> None:
+        journal = MemoryJournal(VirtualClock())
+        await journal.create(ACME, RunId("r1"), [Fact(1, 0, 0, RunCreated("clerk", "1", {}, goal="count"))])
+        claim = await journal.claim(ACME, RunId("r1"), ALICE, lease_s=30)
+        await journal.put(ACME, RunId("r1"), InboxDraft("cancel", {}))
+        await give_back(journal, VirtualClock(), claim)
+        assert [claim.run_id for claim in await journal.claim_due(Wanted(1), BOB, lease_s=30)] == ["r1"]
         assert [envelope.type for envelope in await journal.read(ACME, RunId("r1"))] == ["run.created", "run.claimed", "run.released"]
 
     run_virtual(story())

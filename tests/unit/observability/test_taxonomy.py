@@ -4,6 +4,7 @@ from agent_sdk.core.envelope import EVENT_CLASSES
 from agent_sdk.core.events import (
     ApprovalDecided,
     ChildFinished,
+    CodeChange,
     EffectCompensated,
     EffectCompensating,
     Event,
@@ -88,6 +89,10 @@ def test_summaries_say_what_matters_and_leave_out_what_is_usual() -> None:
     ("event", "said"),
     [
         (StepWaiting(StepId("a"), "timer", wake_at=1), "a waits for its time"),
+        (
+            RunWaiting("code_changed", changes=(CodeChange("tool:pay", "a" * 64, "b" * 64), CodeChange("tool:old", "c" * 64))),
+            "waits: code_changed (tool:pay: aaaaaaaaaaaa is now bbbbbbbbbbbb, tool:old: cccccccccccc is now gone)",
+        ),
         (StepWaiting(StepId("a"), "signal", "paid"), "a waits for the signal paid"),
         (StepWaiting(StepId("a"), "question"), "a waits for a person's answer"),
         (ApprovalDecided(StepId("a"), "expire", "ab"), "a denied: nobody decided in time"),

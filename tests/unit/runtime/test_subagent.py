@@ -240,3 +240,17 @@ def test_a_call_without_a_goal_is_refused_before_there_is_a_run(goal: str) -> No
         assert [row.run_id for row in await runtime.runs()] == [RunId(run.run_id)]
 
     play(scene, parent)
+
+
+def test_a_parent_whose_child_waits_for_a_person_waits_for_one_too() -> None:
+    parent = parent_of(agent(Call("rest", {"seconds": 30}), Call("ask", {"question": "how many?"}), "ok", name="child"))
+
+    async def scene(runtime: Runtime) -> None:
+        run = await runtime.start(parent, "go")
+        with pytest.raises(RunWaits, match="child"):
+            await run.result()
+        child = await child_of(runtime, run)
+        await runtime.answer(child.run_id, StepId("t2.1"), 3)
+        assert await run.result() == "done"
+
+    play(scene, parent)
