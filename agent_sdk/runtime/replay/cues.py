@@ -47,6 +47,11 @@ class Cues:
         """Whether the owner was stopped from outside about now."""
         return self.drive.stop is not None and not self.is_stopped and self.at >= self.drive.stop_from
 
+    @property
+    def must_kill(self) -> bool:
+        """Whether nothing is left but the release of a stopped owner that was killed."""
+        return self.drive.is_killed_last and self.at == self.drive.end - 1
+
     def take(self, fact: Fact) -> Fact:
         """Return what is recorded in the place of `fact`.
 

@@ -1,6 +1,6 @@
 """A record cut into drives: what one owner wrote between its claim and its end, its release or its loss."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +38,8 @@ class Drive:
     """The facts from index `begin` up to `end`, which is left out.
 
     It `breaks` where the record shows no release: its owner was lost there, or holds the run still. `stop_from` is the index from which on
-    nothing was begun any more, where the owner was stopped; `stops_at_once` that an effect was stopped between its start and its call.
+    nothing was begun any more, where the owner was stopped; `stops_at_once` that an effect was stopped between its start and its call;
+    `is_killed_last` that a stopped owner was killed as well, before it could give the run up as it would have.
     """
 
     begin: int
@@ -48,6 +49,7 @@ class Drive:
     stop: Stop | None = None
     stop_from: int = 0
     stops_at_once: bool = False
+    is_killed_last: bool = False
 
 
 def drives_of(facts: Sequence[Fact]) -> Iterator[Drive]:
@@ -97,23 +99,29 @@ def digests_then(facts: Sequence[Fact], drive: Drive, pinned: dict[str, str]) ->
 
 
 def _drive(facts: Sequence[Fact], begin: int, end: int) -> Drive:
-    last = facts[end - 1].event
-    if not isinstance(last, RunReleased | Terminal):
-        return Drive(begin, end, breaks=True)
-    if _is_given_back([fact.event for fact in facts[begin:end]]):
-        return Drive(begin, end, breaks=False, is_given_back=True)
     events = [fact.event for fact in facts[begin:end]]
-    is_cancelled = any(isinstance(fact.event, RunCancelRequested) for fact in facts[:end])  # which outdoes a mere suspension
-    stop: Stop | None = _stop_of(events)
-    stop = "kill" if stop == "suspend" and is_cancelled else stop
+    breaks = not isinstance(events[-1], RunReleased | Terminal)
+    if _is_given_back(events):
+        return Drive(begin, end, breaks=False, is_given_back=True)
+    told = next((index for index in range(begin, end) if _code_of_stop(facts[index]) is not None), None)
+    stop = _code_of_stop(facts[told]) if told is not None else _stop_of(events[-1])
     if stop is None:
-        return Drive(begin, end, breaks=False)
-    undoes = stop == "expire" and not _was_failing(facts, begin, end)
-    stop_from = max(index for index in range(begin, end) if not _comes_after_a_stop(facts[index], undoes=undoes)) + 1
-    if stop != "expire" and _is_on_paper(events):
-        return Drive(begin, end, breaks=False, stop="kill", stop_from=stop_from, stops_at_once=True)
+        return Drive(begin, end, breaks=breaks)
     at_once = stop != "kill" and was_stopped_before(facts, begin, end)
-    return Drive(begin, end, breaks=False, stop=stop, stop_from=stop_from, stops_at_once=at_once)
+    is_cancelled = any(isinstance(fact.event, RunCancelRequested) for fact in facts[:end])  # which outdoes a mere suspension
+    is_killed_last = told is not None and isinstance(events[-1], RunReleased) and (stop == "expire" or (stop == "suspend" and is_cancelled))
+    if told is None and stop != "expire":
+        at_once = _is_on_paper(events)
+        stop = "kill" if at_once or is_cancelled else stop
+    undoes = stop == "expire" and not _was_failing(facts, begin, end)
+    stop_from = max(index for index in range(begin, told or end) if not _comes_after_a_stop(facts[index], undoes=undoes)) + 1
+    return Drive(begin, end, breaks, stop=stop, stop_from=stop_from, stops_at_once=at_once, is_killed_last=is_killed_last)
+
+
+def _code_of_stop(fact: Fact) -> Stop | None:
+    """Return the stop of which a step's end tells, if it does."""
+    stops: Mapping[str, Stop] = {"expired": "expire", "suspended": "suspend", "interrupted": "kill"}
+    return stops.get(fact.event.code) if isinstance(fact.event, StepFailed | StepUnknown) else None
 
 
 def _is_given_back(events: Sequence[Event]) -> bool:
@@ -127,8 +135,9 @@ def _is_given_back(events: Sequence[Event]) -> bool:
             return False
 
 
-def _stop_of(events: Sequence[Event]) -> Stop | None:
-    match events[-1]:
+def _stop_of(last: Event) -> Stop | None:
+    """Return the stop of which the drive's last event tells, if it does."""
+    match last:
         case RunExpired():
             return "expire"
         case RunReleased(reason="waiting"):
@@ -136,7 +145,7 @@ def _stop_of(events: Sequence[Event]) -> Stop | None:
         case RunReleased(reason="error"):
             return "kill"
         case RunReleased():
-            return "kill" if any(isinstance(event, StepUnknown) and event.code == "interrupted" for event in events) else "suspend"
+            return "suspend"
         case _:
             return None
 

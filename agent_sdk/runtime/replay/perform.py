@@ -90,7 +90,7 @@ class _Walk(Executor):
             return False
         if coming is None:
             return cues.drive.breaks
-        return is_mail(coming) or cues.must_stop or getattr(coming.event, "step", None) in list(self._flights)
+        return is_mail(coming) or cues.must_stop or cues.must_kill or getattr(coming.event, "step", None) in list(self._flights)
 
 
 @dataclass(slots=True)
@@ -125,7 +125,11 @@ class _Direction:
             if cues.is_over:
                 driving.cancel()
                 break
-            await self._act(is_quiet=idle > 0 and idle % QUIET == 0)
+            is_quiet = idle > 0 and idle % QUIET == 0
+            if is_quiet and cues.must_kill:
+                driving.cancel()
+            else:
+                await self._act(is_quiet=is_quiet)
 
     async def _act(self, *, is_quiet: bool) -> None:
         coming = self.cues.next

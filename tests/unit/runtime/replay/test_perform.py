@@ -69,7 +69,7 @@ async def test_a_run_that_fails_and_undoes_what_it_did() -> None:
     await check(world)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     calls=st.lists(st.lists(CALLS, min_size=1, max_size=4), max_size=3),
     deadline_s=st.sampled_from([None, 0, 1, 2.5]),
