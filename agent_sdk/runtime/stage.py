@@ -36,6 +36,7 @@ LEASE_S = 30.0
 GRACE_S = 5.0
 RETRY_S = 30.0
 """How long a run waits that could not be begun here, for want of what it depends on."""
+MAIL_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,10 @@ class Stage:
                 self.keeper.drop(key)
                 del self.live[key]
                 self.holds.relay.of(run.tenant).end(run.run_id)
-            self.on_over(performance)
-            performance.end()
+            try:
+                self.on_over(performance)
+            finally:
+                performance.end()
 
     def limited(self, agent: AgentDeclaration[DepsT, OutputT]) -> AgentDeclaration[DepsT, OutputT]:
         """Return the agent with limits, the same one each time, since what a run pins is worked out once an agent."""
@@ -177,11 +180,16 @@ class Stage:
                 await journal.append(replace(batch, releases=False))
 
     async def deliver_mail(self) -> None:
-        """Tell each run that this process performs of what came into its inbox."""
-        async for key in self.holds.journal.mail(self.owner):
-            if (performance := self.live.get(key)) is not None:
-                with _logged(key[1], "could not read its inbox"):
-                    await performance.take_mail()
+        """Tell each run that this process performs of what came into its inbox; a journal that cannot be asked is asked again later."""
+        while True:
+            try:
+                async for key in self.holds.journal.mail(self.owner):
+                    if (performance := self.live.get(key)) is not None:
+                        with _logged(key[1], "could not read its inbox"):
+                            await performance.take_mail()
+            except StorageError as error:
+                _LOG.warning("cannot see what was sent to runs: %s", error)
+            await self.holds.world.clock.sleep(MAIL_PAUSE_S)
 
     async def shut_down(self, grace_s: float = GRACE_S) -> None:
         """Hand back all that is performed; effects under way have `grace_s` seconds to end."""

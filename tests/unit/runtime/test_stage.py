@@ -1,14 +1,19 @@
 """The runs that a process performs: what it gives back, what it takes up anew, and what it leaves to others."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
 from agent_sdk import Agent, App, RunInfo, Runtime, RunWaits, StepId, subagent
-from agent_sdk.core.errors import Fenced
+from agent_sdk.core.errors import Fenced, StorageError
+from agent_sdk.core.ids import OwnerId
+from agent_sdk.runtime.keeper import RunKey
+from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.stage import LEASE_S, RETRY_S
+from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.testing import Call, ScriptedModel, VirtualClock, run_virtual
 from tests.unit.runtime.scenes import Shop, agent, play, world
 
@@ -103,5 +108,47 @@ def test_a_decision_outlasts_all_the_time_in_which_the_run_cannot_go_on() -> Non
             assert shop.paid == []
             assert await run.result() == "done"
             assert shop.paid == [5]
+
+    run_virtual(scene())
+
+
+class _AwayAtFirst(MemoryJournal):
+    """A journal that cannot be asked for mail the first time."""
+
+    asked = 0
+
+    async def mail(self, owner: OwnerId) -> AsyncIterator[RunKey]:
+        self.asked += 1
+        if self.asked == 1:
+            raise StorageError("the database is away")
+        async for key in super().mail(owner):
+            yield key
+
+
+def test_a_journal_that_is_away_for_long_ends_nobody_who_waits_for_mail() -> None:
+    async def scene(runtime: Runtime) -> None:
+        journal = _AwayAtFirst(VirtualClock())
+        runtime.stage.holds = replace(runtime.stage.holds, journal=journal)  # before the runtime's own task has looked once
+        await asyncio.sleep(10)
+        assert journal.asked == 2
+
+    play(scene, agent("done"))
+
+
+def test_who_waits_for_a_performance_goes_on_even_if_what_follows_cannot_be_arranged() -> None:
+    resting = agent(Call("rest", {"seconds": 5}), "done")
+
+    def refuse(_: Performance) -> None:
+        raise RuntimeError("the group is shutting down")
+
+    async def scene() -> None:
+        begun: list[Performance] = []
+        with suppress(ExceptionGroup, asyncio.CancelledError):
+            async with Runtime.open(app=App([]), world=world()) as runtime:
+                runtime.stage.on_over = refuse
+                run = await runtime.start(resting, "go")
+                begun.append(runtime.stage.live[runtime.tenant, run.run_id])
+                await asyncio.sleep(60)
+        assert [performance.is_over for performance in begun] == [True]
 
     run_virtual(scene())
