@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import JsonValue
 
-from agent_sdk.cli import decisions
+from agent_sdk.cli import decisions, fork as forking, replay as replaying
 from agent_sdk.cli.errors import ExitCode
 from agent_sdk.cli.finding import Followed, find_run, fold_of, require_text, unread_decisions
 from agent_sdk.cli.opening import Given, Opened, open_settings
@@ -48,6 +48,9 @@ runs = typer.Typer(
 
 for _decide in (decisions.approve, decisions.deny, decisions.edit, decisions.answer, decisions.signal, decisions.wake, decisions.decide):
     runs.command()(_decide)
+runs.command()(forking.fork)
+runs.command()(replaying.replay)
+runs.command("export-test")(replaying.export)
 
 
 @runs.command("list")

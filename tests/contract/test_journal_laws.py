@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  (untyped there)
+    run_state_machine_as_test,
 )
 
 from agent_sdk.core.errors import AgentSDKError

@@ -51,7 +51,7 @@ async def test_work_over_its_limit_is_stopped_whatever_it_makes_of_that(on_cance
     began_at = asyncio.get_running_loop().time()
     with pytest.raises(OutOfTime):
         await within(1, work())
-    assert cleaned == [pytest.approx(began_at + 1)]  # pyright: ignore[reportUnknownMemberType]  (pytest leaves it untyped)
+    assert cleaned == [pytest.approx(began_at + 1)]
 
 
 async def test_work_that_swallows_its_end_keeps_its_result() -> None:
