@@ -101,7 +101,8 @@ class _Reading:
 def event_of(item: InboxItem, run: Run, tools: Mapping[str, Tool], agent: AgentSpec) -> Event:
     """Return the event that the item becomes in a run as it is now."""
     body = item.body if isinstance(item.body, dict) else {}
-    return _READERS[item.kind](_Reading(item, body, run, tools, agent))
+    read = _READERS.get(item.kind)
+    return read(_Reading(item, body, run, tools, agent)) if read is not None else _refused(f"nothing of the kind {item.kind!r} is known")
 
 
 def _cancelled(reading: _Reading) -> Event:

@@ -1,6 +1,5 @@
 """The statements that read, each in a snapshot of its own."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from agent_sdk.core.envelope import Envelope, artifact_id
@@ -9,6 +8,7 @@ from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, SessionId, TenantId
 from agent_sdk.core.ports import InboxItem, LedgerRow, RunFilter, RunRow
 from agent_sdk.storage import refusals
 from agent_sdk.storage.follow import RunKey
+from agent_sdk.storage.mail import inbox_body
 from agent_sdk.storage.postgres.database import Database
 
 _ROW = """
@@ -73,7 +73,7 @@ class Reads:
         found = await self._database.fetch(_INBOX, tenant, run_id, after)
         if not found:
             await self.row(tenant, run_id)
-        return [InboxItem(number, kind, json.loads(body), by, at) for number, kind, body, by, at in found]
+        return [InboxItem(number, kind, inbox_body(body), by, at) for number, kind, body, by, at in found]
 
     async def unread(self, owner: OwnerId) -> Mapping[RunKey, int]:
         """Return the runs that the owner holds whose inbox has news, with the number of the newest item; of every tenant."""

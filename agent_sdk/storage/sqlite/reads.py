@@ -10,6 +10,7 @@ from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, SessionId, TenantId
 from agent_sdk.core.ports import InboxItem, LedgerRow, RunFilter, RunRow, Wanted
 from agent_sdk.storage import refusals
 from agent_sdk.storage.follow import RunKey
+from agent_sdk.storage.mail import inbox_body
 from agent_sdk.storage.sqlite import due
 from agent_sdk.storage.sqlite.owners import Owners
 
@@ -86,7 +87,7 @@ class Reads:
         found = self.db.execute(query, (tenant, run_id, after)).fetchall()
         if not found:
             self.row(tenant, run_id)
-        return [InboxItem(number, kind, json.loads(body), by, at) for number, kind, body, by, at in found]
+        return [InboxItem(number, kind, inbox_body(body), by, at) for number, kind, body, by, at in found]
 
     def unread(self, owner: OwnerId) -> Mapping[RunKey, int]:
         """Return the runs that the owner holds whose inbox has news, with the number of the newest item; of every tenant."""

@@ -1,6 +1,7 @@
 """Mail: every item becomes exactly one event, a refusal included."""
 
 import asyncio
+from typing import cast
 
 import pytest
 from pydantic import JsonValue
@@ -8,7 +9,7 @@ from pydantic import JsonValue
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.messages import ToolResultPart
-from agent_sdk.core.ports import InboxDraft, InboxItem
+from agent_sdk.core.ports import InboxDraft, InboxItem, ItemKind
 from agent_sdk.testing import Call, ScriptedModel
 from tests.unit.execution.fakes import RUN, TENANT, CountingJournal, FakeTool, plan, raiser, ref, sleeper, step
 from tests.unit.execution.world import World
@@ -96,6 +97,14 @@ async def test_what_is_no_message_is_refused() -> None:
     await world.journal.put(TENANT, RUN, InboxDraft("message", {"role": "nobody"}))
     assert await world.executor.drive() == "ended"
     assert "message.received it is no message" in await world.story()
+
+
+async def test_what_is_of_no_known_kind_is_refused() -> None:
+    world = World([], ["done"])
+    await world.begin()
+    await world.journal.put(TENANT, RUN, InboxDraft(cast("ItemKind", "nonsense"), {}))
+    assert await world.executor.drive() == "ended"
+    assert "message.received nothing of the kind 'nonsense' is known" in await world.story()
 
 
 async def test_a_message_during_a_question_is_read_with_the_next_one() -> None:
