@@ -15,7 +15,7 @@ from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, Progress
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run, RunState
-from agent_sdk.core.strict_json import require_storable
+from agent_sdk.core.strict_json import require_name, require_storable
 from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
 
 
@@ -288,6 +288,8 @@ class InboxDraft:
     def __post_init__(self) -> None:
         try:
             require_storable([self.body, self.by, self.key])
+            require_name(self.by or "")
+            require_name(self.key or "")
         except ValueError as error:
             raise RequestError(
                 f"what was sent to the run cannot be kept: {error}", hint="send plain JSON data and whole characters"

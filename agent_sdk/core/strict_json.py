@@ -10,6 +10,8 @@ from agent_sdk.core.digest import canonical_json
 
 MAX_DEPTH = 100
 """The parser of stored events goes 200 levels deep; a value stands some levels down in its event."""
+MAX_NAME_BYTES = 1024
+"""A row of an index has room for a few names of this length."""
 
 
 def parse_json(text: str) -> JsonValue:
@@ -41,6 +43,18 @@ def require_storable(value: JsonValue) -> None:
         raise _too_deep() from None
     if encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH:
         _require_shallow(value)
+
+
+def require_name(name: str) -> None:
+    """Check a name that stores find things by.
+
+    Raises:
+        ValueError: not every store could keep it.
+    """
+    if "\0" in name:
+        raise ValueError("a name holds the character NUL")
+    if (size := len(name.encode(errors="replace"))) > MAX_NAME_BYTES:
+        raise ValueError(f"a name has {size:,} bytes; at most {MAX_NAME_BYTES:,} are allowed")
 
 
 def _require_shallow(value: JsonValue) -> None:

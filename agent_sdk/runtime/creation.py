@@ -9,7 +9,7 @@ from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.ids import PrincipalId, RunId, SessionId, TenantId
 from agent_sdk.core.ports import Journal, SessionMove
 from agent_sdk.core.run import Run
-from agent_sdk.core.strict_json import require_storable
+from agent_sdk.core.strict_json import require_name, require_storable
 from agent_sdk.runtime.declaration import AgentDeclaration
 
 _TRIES = 50
@@ -48,6 +48,11 @@ def require_whole(options: StartOptions) -> None:
         require_storable([*options.tags, options.principal, options.session, options.queue])
     except ValueError as error:
         raise RequestError(f"a tag, a name or the principal is not valid text: {error}", hint="decode the input as UTF-8") from error
+    try:
+        require_name(options.session or "")
+        require_name(options.queue)
+    except ValueError as error:
+        raise RequestError(f"the session or the queue cannot be kept: {error}", hint="choose a shorter name of printable text") from error
     if options.session == "" or not options.queue:
         raise RequestError("a session's or a queue's name is empty", hint="give it a name, or leave it out")
     if not -1000 <= options.priority <= 1000:
