@@ -1,6 +1,7 @@
 """A connection to NATS servers, which mends itself; what it says of them never holds a password."""
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -93,6 +94,12 @@ async def connect(options: NatsOptions, *, on_reconnect: Callable[[], None] | No
         await client.close()
         raise _unreachable(options, said[0] or str(error)) from None  # the library's error may name the URL with its password
     return client
+
+
+async def disconnect(client: Client) -> None:
+    """Close the connection; that the server is gone already is nothing to complain of then."""
+    with contextlib.suppress(errors.Error, OSError):
+        await client.close()
 
 
 async def subscribe(client: Client, subject: str, arrived: Callable[[Msg], Awaitable[None]]) -> Subscription:

@@ -22,7 +22,7 @@ from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Clock, Ticket
 from agent_sdk.dispatch.lanes import Lane
-from agent_sdk.dispatch.nats_link import NatsOptions, connect, subscribe
+from agent_sdk.dispatch.nats_link import NatsOptions, connect, disconnect, subscribe
 
 OFFER_S = 1.0
 """How long an offer may wait for its acknowledgement, each of the two times that it is sent."""
@@ -158,8 +158,8 @@ class TicketQueue:
         """Send what is to be sent, and disconnect; what still arrives goes back."""
         try:
             await self._client.drain()
-        except errors.Error:
-            await self._client.close()
+        except (errors.Error, OSError):
+            await disconnect(self._client)
 
     async def _publish(self, ticket: Ticket, identity: str) -> bool:
         subject = f"{self._options.name}.run.{Lane.of(ticket).words}"

@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from agent_sdk.core.errors import OutsideError
-from agent_sdk.dispatch.nats_link import NatsOptions, connect, subscribe
+from agent_sdk.dispatch.nats_link import NatsOptions, connect, disconnect, subscribe
 from agent_sdk.dispatch.wire import Arrived
 
 PAUSE_S = 0.005
@@ -61,4 +61,4 @@ class NatsWire:
                 raise OutsideError(f"NATS did not end a subscription: {error}") from error
 
     async def close(self) -> None:
-        await self._client.close()
+        await disconnect(self._client)
