@@ -1,5 +1,6 @@
 """What holds for every test: hypothesis is repeatable, in CI a skipped test is a failed one, and there is one PostgreSQL server for all."""
 
+import logging
 import os
 from collections.abc import Generator
 from itertools import count
@@ -37,6 +38,16 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     refuse_skip(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Generator[None]:
+    """Let no test log differently because of what an earlier one set up."""
+    logger = logging.getLogger("agent_sdk")
+    before = logger.level, list(logger.handlers), logger.propagate
+    yield
+    level, logger.handlers, logger.propagate = before
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,12 @@ from agent_sdk.cli.opening import Given, Opened, open_settings
 from agent_sdk.cli.options import JournalOption, RunIdArgument
 from agent_sdk.cli.recall import Recall
 from agent_sdk.cli.terminal import safe, tell
-from agent_sdk.core.errors import RequestError
+from agent_sdk.core.errors import ConfigError, RequestError
 from agent_sdk.core.events import Decision
 from agent_sdk.core.ids import PrincipalId, RunId, StepId
 from agent_sdk.core.run import Run
 from agent_sdk.core.strict_json import parse_json
-from agent_sdk.runtime import Runtime
+from agent_sdk.runtime import App, Runtime
 
 Act = Callable[[Runtime, RunId], Awaitable[None]]
 StepArgument = Annotated[str, typer.Argument(metavar="STEP", help="The step that waits.")]
@@ -159,10 +159,21 @@ async def _require_undecided(runtime: Runtime, run_id: RunId, step: str, recall:
 
 
 async def _acted(opened: Opened, name: str, act: Act) -> tuple[RunId, str | None]:
-    async with opened.runtime() as runtime:
+    opened.require_journal()
+    async with opened.runtime(_agents(opened)) as runtime:
         run_id = (await find_run(runtime, name)).run_id
         await act(runtime, run_id)
         return run_id, (await runtime.journal.row(runtime.tenant, run_id)).owner
+
+
+def _agents(opened: Opened) -> App | None:
+    """Return the agents that the settings name, to check against their tools what is decided; None where they cannot be had here."""
+    if opened.settings.app is None:
+        return None
+    try:
+        return App(opened.app().agents)
+    except ConfigError:
+        return None
 
 
 def _by(name: str | None) -> PrincipalId:

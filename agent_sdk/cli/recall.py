@@ -25,7 +25,7 @@ def program() -> str:
 class Recall:
     """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell.
 
-    A password in a URL is masked: whoever types the command knows it.
+    A journal's URL with a password in it is never shown: the command takes it from the environment.
     """
 
     config: Path | None = None
@@ -68,7 +68,9 @@ class Recall:
         words += [word if "|" in word else shlex.quote(word) for word in names]
         if performs:
             words += [*_option("--app", self.app), *_option("--base-url", self.base_url)]
-        return " ".join([*words, *_option("--journal", None if self.journal is None else without_secrets(self.journal))])
+        if self.journal is not None and without_secrets(self.journal) != self.journal:
+            return " ".join([*words, "--journal", '"$AGENT_SDK__JOURNAL"'])
+        return " ".join([*words, *_option("--journal", self.journal)])
 
 
 def without_secrets(url: str) -> str:

@@ -134,6 +134,12 @@ class ModelNotNamed(ConfigError):
     default_hint: ClassVar[str | None] = "name one: --model openai:gpt-5-mini, the setting `model`, or Agent(model=...)"
 
 
+class QueueUnreachable(ConfigError):
+    """No server of the queue that hands out runs can be used. The journal alone does, more slowly."""
+
+    code = "queue_unreachable"
+
+
 class ToolDeclarationError(ConfigError):
     """A function cannot be made a tool as it is written."""
 

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.errors import ConfigError, QueueUnreachable
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("nats", "tls", "ws", "wss")
@@ -114,11 +114,11 @@ def render_servers(url: str) -> str:
     return ",".join(re.sub(r"//[^/]*@", "//", each.strip()) for each in url.split(","))
 
 
-def _unreachable(options: NatsOptions, said: str) -> ConfigError:
+def _unreachable(options: NatsOptions, said: str) -> QueueUnreachable:
     for url in options.urls:
         for secret in (urlsplit(url).username, urlsplit(url).password):
             said = said.replace(secret, "***") if secret else said
-    return ConfigError(
+    return QueueUnreachable(
         f"no NATS server can be used at {render_servers(options.url)}{': ' if said else ''}{said}",
         hint="start one with JetStream (`nats-server -js`), or correct the address or the credentials",
     )

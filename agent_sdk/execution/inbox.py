@@ -11,6 +11,7 @@ from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.code_version import code_changes
 from agent_sdk.core.codec import from_json
 from agent_sdk.core.digest import digest_of
+from agent_sdk.core.errors import ArgumentsInvalid
 from agent_sdk.core.events import (
     ApprovalDecided,
     ChildEnd,
@@ -172,8 +173,24 @@ def _answered(reading: _Reading) -> Event:
 
 
 def _signalled(reading: _Reading) -> Event:
-    name = reading.text("name")
-    return SignalReceived(name, reading.item.by, reading.body.get("payload")) if name else _refused("a signal has a name")
+    """Take a signal, also before a step waits for it; not one that brings what no tool waiting for its name could return."""
+    name, payload = reading.text("name"), reading.body.get("payload")
+    if not name:
+        return _refused("a signal has a name")
+    misfits = [output_misfit(tool.spec, payload) for tool in reading.tools.values() if _waits_for(tool, name)]
+    if misfits and None not in misfits:
+        return _refused(f"signal {name!r} does not fit: {misfits[0]}")
+    return SignalReceived(name, reading.item.by, payload)
+
+
+def _waits_for(tool: Tool, name: str) -> bool:
+    """Say whether the tool waits for this signal, as far as that does not hang on its arguments."""
+    if tool.spec.kind != "signal":
+        return False
+    try:
+        return tool.wait({}).name == name
+    except ArgumentsInvalid:
+        return False
 
 
 def _child_ended(reading: _Reading) -> Event:

@@ -1,17 +1,18 @@
 """The runtime: one journal, the agents of an App, and the runs that this process performs."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent_sdk.core.errors import PlanRefused, RequestError, RunBusy
+from agent_sdk.core.errors import PlanRefused, QueueUnreachable, RequestError, RunBusy
 from agent_sdk.core.events import Event, Fact, PlanAccepted
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, TenantId
 from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.plan import Plan, plan_to_json
-from agent_sdk.core.ports import RunFilter, RunRow, SessionMove, Ticket, TokenLine
+from agent_sdk.core.ports import Dispatcher, Journal, RunFilter, RunRow, SessionMove, Ticket, TokenLine
 from agent_sdk.core.run import ENDS, Run
 from agent_sdk.core.strict_json import require_storable
 from agent_sdk.dispatch import JournalDispatcher, open_dispatcher, open_token_line
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # the settings' models load with the first settings
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
+
+_LOG = logging.getLogger("agent_sdk.runtime")
 
 CATCH_UP_RUNS = 200
 
@@ -91,7 +94,7 @@ class Runtime(Mailing):
         async with AsyncExitStack() as stack:
             journal = await open_journal(url, clock=world.clock)
             stack.push_async_callback(journal.close)
-            dispatcher = await open_dispatcher(dispatch, journal, clock=world.clock, random=world.random)
+            dispatcher, dispatch = await _dispatcher(journal, dispatch if app.agents else None, world)
             stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
@@ -216,6 +219,15 @@ class Runtime(Mailing):
         for row in await self.runs(RunFilter(states=ENDS, limit=CATCH_UP_RUNS)):
             with self.stage.holds.follower.follow(self.tenant, row.run_id):
                 pass
+
+
+async def _dispatcher(journal: Journal, url: str | None, world: World) -> tuple[Dispatcher, str | None]:
+    """Open the queue at `url`, and say where it is; where none can be used, the journal hands out runs by itself, if more slowly."""
+    try:
+        return await open_dispatcher(url, journal, clock=world.clock, random=world.random), url
+    except QueueUnreachable as error:
+        _LOG.warning("runs are handed out by the journal alone until this process is started anew: %s", error)
+        return JournalDispatcher(journal, world.clock, world.random), None
 
 
 async def _token_line(stack: AsyncExitStack, url: str, dispatch: str | None, app: App, world: World) -> TokenLine | None:

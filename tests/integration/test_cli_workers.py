@@ -102,24 +102,24 @@ def test_where_nothing_waits_that_is_said(command: Command) -> None:
     assert command("approvals").stderr == "nothing waits for a person\n"
 
 
-def test_an_approval_in_a_child_run_is_listed_and_lets_its_parent_go_on(command: Command, place: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "run", "go", "--app", "waiting:app", "--agent", "boss", "--quiet"],
-        cwd=place,
-        env=surroundings(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        child = ""
-        while not child:
-            assert process.poll() is None
-            waiting = json.loads(command("approvals", "--json").stdout or '{"waiting": []}')["waiting"]
-            child = next((record["run_id"] for record in waiting), "")
-        assert command("runs", "approve", child, "first").exit_code == 0
-        assert process.communicate(timeout=PATIENCE_S)[0] == "paid 500\n"
-        assert process.returncode == 0
+def test_an_approval_in_a_child_run_is_listed_and_lets_its_parent_go_on(command: Command) -> None:
+    parent = begin(command, "boss")
+    (waiting,) = json.loads(command("approvals", "--json").stdout)["waiting"]
+    child = waiting["run_id"]
+    assert child != parent
+    assert command("runs", "approve", child, "first").exit_code == 0
+    assert resumed(command, child) == "paid 500"
+    assert resumed(command, parent) == "paid 500"
+
+
+def test_what_no_tool_could_take_is_refused_at_once_where_the_settings_name_the_app(command: Command, place: Path) -> None:
+    (place / "agent-sdk.yaml").write_text("app: waiting:app\n")
+    run_id = begin(command, "payer")
+    refused = command("runs", "edit", run_id, "first", '{"amount": "lots"}')
+    assert refused.exit_code == 2
+    assert "these arguments do not hold for pay" in refused.stderr
+    (place / "agent-sdk.yaml").write_text("app: gone:app\n")
+    assert command("runs", "approve", run_id, "first").exit_code == 0
 
 
 def test_an_approved_call_is_made_in_the_name_of_who_approved_it(command: Command) -> None:

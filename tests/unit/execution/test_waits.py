@@ -1,6 +1,7 @@
 """Steps that wait: for an answer, for a time, for a signal; no process needs to be there meanwhile."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 from pydantic import JsonValue
@@ -22,8 +23,8 @@ def ask(*, after_s: float | None = None) -> FakeTool:
     return FakeTool("ask", waits=Wait("question", text="Shall I?", after_s=after_s), returns=TEXT)
 
 
-def hear(*, after_s: float | None = None, returns: dict[str, JsonValue] | None = None) -> FakeTool:
-    return FakeTool("hear", waits=Wait("signal", name="paid", after_s=after_s), returns=returns or {})
+def hear(name: str = "hear", *, after_s: float | None = None, returns: dict[str, JsonValue] | None = None) -> FakeTool:
+    return FakeTool(name, waits=Wait("signal", name="paid", after_s=after_s), returns=returns or {})
 
 
 def rest(after_s: float | None = None, *, at_us: int | None = None) -> FakeTool:
@@ -225,15 +226,42 @@ async def test_signals_that_came_early_are_taken_in_their_order() -> None:
     assert [part.output for part in world.results] == [1, 2]
 
 
-async def test_a_signal_whose_payload_does_not_fit_fails_the_step_and_is_used_up() -> None:
-    world = World([hear(returns=TEXT)], [[Call("hear"), Call("hear")], "done"])
+async def test_a_signal_whose_payload_fits_no_wait_is_refused_and_the_right_one_still_counts() -> None:
+    world = World([hear(returns=TEXT)], [Call("hear"), "done"])
     await world.drive()
     for payload in (1, "good"):
         await world.slip("signal", {"name": "paid", "payload": payload})
     assert await world.resume() == "ended"
-    failed, heard = world.results
-    assert failed.output == {"error": "signal_invalid", "message": "hear returns string, and the output given is 1"}
-    assert heard.output == "good"
+    refusal = "message.received signal 'paid' does not fit: hear returns string, and the output given is 1"
+    assert (await world.since_the_wait())[:2] == [refusal, "signal.received paid"]
+    assert [part.output for part in world.results] == ["good"]
+
+
+async def test_a_signal_that_fits_one_wait_of_its_name_and_not_the_other_fails_the_step_it_does_not_fit() -> None:
+    world = World([hear(returns=TEXT), hear("count", returns={"type": "integer"})], [Call("hear"), "done"])
+    await world.drive()
+    await world.slip("signal", {"name": "paid", "payload": 1})
+    assert await world.resume() == "ended"
+    assert [part.output for part in world.results] == [
+        {"error": "signal_invalid", "message": "hear returns string, and the output given is 1"}
+    ]
+
+
+class Named(FakeTool):
+    """A tool whose call says which signal it waits for."""
+
+    def wait(self, args: Mapping[str, JsonValue]) -> Wait:
+        if "name" not in args:
+            raise ArgumentsInvalid("a name is missing")
+        return Wait("signal", name=str(args["name"]))
+
+
+async def test_a_tool_whose_signal_hangs_on_its_arguments_is_not_asked_what_fits() -> None:
+    world = World([Named("hear", kind="signal", returns=TEXT)], [Call("hear", {"name": "paid"}), "done"])
+    await world.drive()
+    await world.slip("signal", {"name": "paid", "payload": "good"})
+    assert await world.resume() == "ended"
+    assert [part.output for part in world.results] == ["good"]
 
 
 async def test_a_signal_without_a_name_is_refused() -> None:
