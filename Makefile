@@ -62,7 +62,7 @@ storm: $(APP)  ## Kill and stun workers and fell the database under 500 runs, an
 	$(BIN)/python -m benchmarks.storm $(ARGS)
 
 scale-out: $(APP)  ## Start PostgreSQL, three workers and 200 runs here, kill a worker, and show what happened
-	$(BIN)/python -m benchmarks.storm --runs 200 --kills 1 --stuns 0 --restarts 0 --step-ms 100 --spread 5 $(ARGS)
+	$(BIN)/python -m benchmarks.storm --runs 200 --kills 1 --stuns 0 --restarts 0 --step-ms 200 --spread 2 $(ARGS)
 
 soak: $(APP)  ## Put 10,000 runs through one worker, and show that it does not grow
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -105,7 +105,7 @@ def _show(target: Path, verified: Verified, *, json: bool) -> None:
     if verified.problems:
         tell(f"the backup {safe(str(target))} is not sound: take another one")
     elif verified.how == "restored":
-        tell(f"{_counted(verified.manifest)} were brought back, and hold what was written at {_time(verified.manifest.created_at)}")
+        tell(f"{_counted(verified.manifest)} were read back, and hold what was written at {_time(verified.manifest.created_at)}")
     else:
         tell(f"the copy holds the bytes that were written, and can be read; its runs were not checked: {safe(verified.why_not or '')}")
 

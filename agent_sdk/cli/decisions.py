@@ -123,6 +123,8 @@ def decide(
         opened_recall = open_settings(ctx, Given(journal=journal)).recall
         found = (await fold_of(runtime.attach(run_id))).run
         _require_unknown(found, step, opened_recall)
+        if chosen == "done" and output is None:
+            raise RequestError(f"what did {step} return?", hint="say so with --output JSON; --output null where it was nothing")
         await _require_undecided(runtime, run_id, step, opened_recall)
         await runtime.decide(run_id, StepId(step), chosen, output=value, by=_by(by))
 

@@ -14,7 +14,7 @@ from agent_sdk.cli.finding import find_run, fold_of
 from agent_sdk.cli.opening import Given, open_settings
 from agent_sdk.cli.options import JournalOption, JsonOption, RunIdArgument
 from agent_sdk.cli.recall import Recall
-from agent_sdk.cli.report import to_json_text
+from agent_sdk.cli.report import render_args, to_json_text
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell
 from agent_sdk.core.effects import EffectEntry, effects_of
 from agent_sdk.core.ports import RunFilter
@@ -102,6 +102,7 @@ def _records(run: Run) -> Iterator[dict[str, JsonValue]]:
                 "kind": pending.kind,
                 "tool": state.tool,
                 "text": pending.text,
+                "args": pending.args,
                 "digest": pending.digest,
                 "expires_at": expires,
             }
@@ -116,7 +117,8 @@ def _lines(run: Run, recall: Recall) -> Iterator[str]:
         left = "" if pending.wake_at is None else f", {render_duration(max(0, pending.wake_at - time.time_ns() // 1000))} left"
         said = safe(str(redact_json(pending.text or "")))
         if pending.kind == "approval":
-            yield f"{run.run_id}  {safe(step)}  {safe(run.graph.steps[step].tool or '')}: {said}{left}: {recall.approve(run.run_id, step)}"
+            call = f"{safe(run.graph.steps[step].tool or '')} with {render_args(pending.args)}"
+            yield f"{run.run_id}  {safe(step)}  {call}: {said}{left}; or deny, or edit: {recall.approve(run.run_id, step)}"
         else:
             yield f"{run.run_id}  {safe(step)}  asks: {said}{left}: {recall.answer(run.run_id, step)}"
 

@@ -10,7 +10,10 @@ AppOption = Annotated[
 ]
 AgentOption = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Which agent of the app; not needed where it has one.")]
 JournalOption = Annotated[
-    str | None, typer.Option("--journal", metavar="URL", help="Where runs are kept: sqlite:///agent.db or memory://. [setting: journal]")
+    str | None,
+    typer.Option(
+        "--journal", metavar="URL", help="Where runs are kept: sqlite:///agent.db, postgresql://host/db or memory://. [setting: journal]"
+    ),
 ]
 BaseUrlOption = Annotated[
     str | None,

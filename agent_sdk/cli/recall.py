@@ -49,7 +49,7 @@ class Recall:
         return self._command("decide", run_id, step, "done|retry|skip|fail")
 
     def approve(self, run_id: RunId, step: StepId) -> str:
-        return self._command("approve|deny", run_id, step)
+        return self._command("approve", run_id, step)
 
     def answer(self, run_id: RunId, step: StepId) -> str:
         return self._command("answer", run_id, step, "ANSWER")

@@ -133,7 +133,8 @@ def _wait_lines(run: Run, recall: Recall, decided: Mapping[StepId, str]) -> Iter
             case _ if step in decided:
                 yield f"{safe(step)} is decided: {safe(decided[step])}; that takes hold when the run goes on"
             case "approval":
-                yield f"{safe(step)} wants to call {safe(pending.name or '')} ({text}): {recall.approve(run.run_id, step)}"
+                call = f"{safe(pending.name or '')} with {render_args(pending.args)}"
+                yield f"{safe(step)} wants to call {call} ({text}); or deny, or edit: {recall.approve(run.run_id, step)}"
             case "question":
                 yield f"{safe(step)} asks: {text}: {recall.answer(run.run_id, step)}"
             case "signal":
@@ -147,6 +148,13 @@ def _wait_lines(run: Run, recall: Recall, decided: Mapping[StepId, str]) -> Iter
     if run.reason in {"crash_loop", "code_changed"}:
         options = ["--accept-code"] if run.reason == "code_changed" else []
         yield f"look at it, then let it go on: {recall.wake(run.run_id, *options)}"
+
+
+def render_args(args: Mapping[str, JsonValue] | None) -> str:
+    """Return a call's arguments in one line, secrets masked."""
+    if args is None:
+        return "arguments that were erased"
+    return safe(json.dumps(redact_json(dict(args)), ensure_ascii=False))
 
 
 def resume_of(run: Run, recall: Recall) -> str | None:

@@ -108,7 +108,7 @@ def events(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     journal: JournalOption = None,
 ) -> None:
-    """Print a run's events, one a line; secrets are masked."""
+    """Print a run's events with their numbers, one a line; secrets are masked."""
     opened = open_settings(ctx, Given(journal=journal))
 
     async def print_all() -> None:
@@ -208,7 +208,7 @@ def _show(followed: Followed, opened: Opened, decided: Mapping[StepId, str], *, 
 
 def _event_line(handle: RunHandle[Any], fact: Fact, *, json: bool) -> str:
     if not json:
-        return render_fact(handle.run_id, fact)
+        return f"{fact.seq:>5}  {render_fact(handle.run_id, fact)}"
     record = redact_json(record_of(handle.tenant, handle.run_id, fact))
     return printable_json(json_lib.dumps(record, ensure_ascii=False, separators=(",", ":")))
 

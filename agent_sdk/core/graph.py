@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a parked step waits for, and until when; `name` is the signal's, `digest` that of the arguments to be approved."""
+    """What a parked step waits for, and until when; `name` is the signal's, `args` those to be approved, with their `digest`."""
 
     kind: Literal["approval"] | WaitKind
     wake_at: int | None = None
@@ -34,6 +34,7 @@ class Pending:
     digest: str | None = None
     child: RunId | None = None
     text: str | None = None
+    args: dict[str, JsonValue] | None = None
 
 
 @dataclass(slots=True)

@@ -221,7 +221,7 @@ class Run:
             case ChildStarted():
                 self._parked(event.step, Pending("child", name=event.agent, child=event.child, text=event.goal), at)
             case ApprovalRequested():
-                pending = Pending("approval", event.expires_at, event.tool, event.digest, text=event.why)
+                pending = Pending("approval", event.expires_at, event.tool, event.digest, text=event.why, args=event.args)
                 self.graph.park(self.graph.steps[event.step], pending)
             case ApprovalDecided():
                 self._ruled(event, at)

@@ -82,7 +82,7 @@ def test_a_backup_is_made_checked_and_brought_back(command: Command, path: Path)
     assert command("backup", "create", "monday").exit_code == 2
     verified = command("backup", "verify", "monday")
     assert verified.exit_code == 0
-    assert verified.stderr.startswith("2 runs with 4 events were brought back, and hold what was written at ")
+    assert verified.stderr.startswith("2 runs with 4 events were read back, and hold what was written at ")
     assert command("backup", "restore", "monday").exit_code == 2
     restored = command("backup", "restore", "monday", "--journal", "sqlite:///new.db")
     assert restored.exit_code == 0

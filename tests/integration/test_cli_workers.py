@@ -70,8 +70,8 @@ def test_a_run_that_waits_says_for_what_and_with_which_command_it_is_told(comman
     result = command("run", "go", "--app", "waiting:app", "--agent", "payer")
     assert result.exit_code == 5
     assert (
-        f"first wants to call pay (it costs money, password=[redacted]): agent-sdk runs approve|deny {run_in(result.stderr)} first"
-        in result.stderr
+        f'first wants to call pay with {{"amount": 500}} (it costs money, password=[redacted]); or deny, or edit: '
+        f"agent-sdk runs approve {run_in(result.stderr)} first" in result.stderr
     )
     assert "hunter2" not in result.output
 
@@ -83,8 +83,8 @@ def test_what_waits_for_a_person_is_listed_with_the_commands_that_decide_it(comm
     assert listed.exit_code == 0
     lines = {line.split()[0]: line for line in listed.stdout.splitlines()}
     assert lines.keys() == {paying, asking, lost}
-    assert "it costs money" in lines[paying]
-    assert f"approve|deny {paying} first" in lines[paying]
+    assert f"runs approve {paying} first" in lines[paying]
+    assert 'pay with {"amount": 500}: it costs money' in lines[paying]
     assert f"asks: how many?: agent-sdk runs answer {asking} first ANSWER" in lines[asking]
     assert f"decide {lost} first done|retry|skip|fail" in lines[lost]
     assert "hunter2" not in listed.output

@@ -191,7 +191,7 @@ def test_the_commands_back_up_and_say_how_deep_they_looked(
     listed = command("verify", "monday", "--journal", "sqlite:///none.db")
     assert listed.exit_code == 0
     assert "its runs were not checked: no server was named" in listed.stderr
-    assert "were brought back, and hold what was written" in command("verify", "monday", "--journal", url).stderr
+    assert "were read back, and hold what was written" in command("verify", "monday", "--journal", url).stderr
     restored = command("restore", "monday", "--journal", fresh)
     assert restored.exit_code == 0
     assert "2 runs with 5 events are back" in restored.stderr

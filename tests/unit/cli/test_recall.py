@@ -62,7 +62,7 @@ def test_a_password_is_left_out_of_a_command_and_nothing_else(journal: str, show
 
 def test_what_a_run_waits_for_is_told_it_by_a_command_of_its_own() -> None:
     recall, step = Recall(), StepId("t1.1")
-    assert recall.approve(RUN, step) == "agent-sdk runs approve|deny run_1 t1.1"
+    assert recall.approve(RUN, step) == "agent-sdk runs approve run_1 t1.1"
     assert recall.answer(RUN, step) == "agent-sdk runs answer run_1 t1.1 ANSWER"
     assert recall.signal(RUN, "paid in full") == "agent-sdk runs signal run_1 'paid in full'"
     assert recall.wake(RUN, "--accept-code") == "agent-sdk runs wake run_1 --accept-code"

@@ -142,7 +142,7 @@ def test_state_cost_and_effects_fold_with_every_body_gone(chance: Random) -> Non
     assert (bare.failure is None) == (whole.run.failure is None)
     assert bare.graph.ready == whole.run.graph.ready
     assert bare.graph.doomed == whole.run.graph.doomed
-    assert {step: replace(pending, text=None) for step, pending in whole.run.graph.parked.items()} == bare.graph.parked
+    assert {step: replace(pending, text=None, args=None) for step, pending in whole.run.graph.parked.items()} == bare.graph.parked
     assert {name: [seq for seq, _ in queue] for name, queue in bare.signals.items()} == {
         name: [seq for seq, _ in queue] for name, queue in whole.run.signals.items()
     }
