@@ -13,10 +13,11 @@ from agent_sdk.core.errors import ConfigError, Fenced, JournalCorrupt, JournalNe
 from agent_sdk.core.ids import RunId
 from agent_sdk.core.ports import InboxDraft, LedgerChange, Mail
 from agent_sdk.storage.chain import verify_chain
+from agent_sdk.storage.numbered import Migration
 from agent_sdk.storage.open import open_journal
 from agent_sdk.storage.postgres.connect import parse_address
 from agent_sdk.storage.postgres.journal import PostgresJournal
-from agent_sdk.storage.postgres.migrate import Migration, migrate, migrations, pending, prepare
+from agent_sdk.storage.postgres.migrate import migrate, migrations, pending, prepare
 from agent_sdk.testing.postgres import PrivatePostgres
 from tests.contract.batches import BOB, RUN, TENANT, Clock, Hand, begin, created, finished, take
 from tests.contract.postgres_store import connected

@@ -1,12 +1,11 @@
 """Brings a database up to this code's schema: numbered files, each applied once, in order, under a lock that all processes ask for."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib.resources import files
+from dataclasses import replace
 from typing import TypeVar
 
-from agent_sdk.core.errors import ConfigError, JournalCorrupt, JournalNewer
+from agent_sdk.core.errors import ConfigError
+from agent_sdk.storage.numbered import Migration, load_migrations, missing_of
 from agent_sdk.storage.postgres.connect import OLDEST, Address, Connection, connect, parse_address
 from agent_sdk.storage.postgres.database import PATIENCE_S, patient
 from agent_sdk.storage.postgres.failures import is_refused
@@ -23,26 +22,9 @@ CREATE TABLE IF NOT EXISTS agent_sdk.migrations (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A numbered script; its file is named `{number}_{name}.sql`."""
-
-    number: int
-    name: str
-    script: str
-
-    @property
-    def checksum(self) -> str:
-        return hashlib.sha256(self.script.encode()).hexdigest()
-
-
 def migrations() -> list[Migration]:
     """Return the scripts that this code brings, in order."""
-    found: list[Migration] = []
-    for file in files("agent_sdk.storage").joinpath("migrations", "postgres").iterdir():
-        number, _, name = file.name.removesuffix(".sql").partition("_")
-        found.append(Migration(int(number), name, file.read_text(encoding="utf-8")))
-    return sorted(found, key=lambda migration: migration.number)
+    return load_migrations("postgres")
 
 
 async def pending(url: str) -> list[int]:
@@ -104,17 +86,9 @@ async def lacking(connection: Connection, address: Address, known: Sequence[Migr
         raise ConfigError(f"{address.name} is PostgreSQL {version}, which is too old", hint=f"use PostgreSQL {OLDEST} or newer")
     if not is_ours:
         return list(known)
-    checksums = {migration.number: migration.checksum for migration in known}
     rows = await connection.fetch("SELECT number, checksum FROM agent_sdk.migrations")
     applied: dict[int, str] = {number: checksum for number, checksum in rows}  # noqa: C416  (a row is no tuple to the type checkers)
-    if newer := applied.keys() - checksums.keys():
-        raise JournalNewer(f"{address.name} has migration {max(newer)}, and this version of agent_sdk knows {len(known)}")
-    if altered := [number for number, checksum in applied.items() if checksum != checksums[number]]:
-        raise JournalCorrupt(
-            f"migration {min(altered)} of {address.name} is not the one that this version of agent_sdk brings",
-            hint="open it with the version that made it; a migration is never changed once it was released",
-        )
-    return [migration for migration in known if migration.number not in applied]
+    return missing_of(known, applied, address.name)
 
 
 async def apply(connection: Connection, address: Address, known: Sequence[Migration]) -> list[int]:

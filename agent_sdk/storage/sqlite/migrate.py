@@ -1,39 +1,20 @@
 """Brings a database up to this code's schema: numbered files, each applied once, in order, under the database's write lock."""
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from agent_sdk.core.errors import ConfigError, JournalCorrupt, JournalNewer
+from agent_sdk.core.errors import ConfigError
+from agent_sdk.storage.numbered import Migration, load_migrations, missing_of
 
 _RECORD = """
 CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A numbered script; its file is named `{number}_{name}.sql`."""
-
-    number: int
-    name: str
-    script: str
-
-    @property
-    def checksum(self) -> str:
-        return hashlib.sha256(self.script.encode()).hexdigest()
-
-
 def migrations() -> list[Migration]:
     """Return the scripts that this code brings, in order."""
-    found: list[Migration] = []
-    for file in files("agent_sdk.storage").joinpath("migrations", "sqlite").iterdir():
-        number, _, name = file.name.removesuffix(".sql").partition("_")
-        found.append(Migration(int(number), name, file.read_text(encoding="utf-8")))
-    return sorted(found, key=lambda migration: migration.number)
+    return load_migrations("sqlite")
 
 
 def migrate(db: sqlite3.Connection, path: Path, *, now_us: int, known: Sequence[Migration]) -> None:
@@ -43,12 +24,12 @@ def migrate(db: sqlite3.Connection, path: Path, *, now_us: int, known: Sequence[
         JournalNewer: the database has migrations that this code does not know.
         JournalCorrupt: a migration was applied in another form than this code brings.
     """
-    if _applied(db, known, path) == len(known):
+    if not lacking(db, path, known=known):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
         db.execute(_RECORD)
-        for migration in known[_applied(db, known, path) :]:
+        for migration in lacking(db, path, known=known):
             for statement in _statements(migration.script):
                 db.execute(statement)
             row = (migration.number, migration.name, migration.checksum, now_us)
@@ -65,7 +46,8 @@ def lacking(db: sqlite3.Connection, path: Path, *, known: Sequence[Migration]) -
     Raises:
         JournalNewer, JournalCorrupt: as `migrate`.
     """
-    return list(known[_applied(db, known, path) :])
+    is_ours = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone() is not None
+    return missing_of(known, dict(db.execute("SELECT number, checksum FROM migrations")) if is_ours else {}, path)
 
 
 def refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
@@ -77,23 +59,6 @@ def refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not {"migrations", "events"} <= tables:
         raise ConfigError(f"{path} is a database of another program", hint="name another file: this one stays as it is")
-
-
-def _applied(db: sqlite3.Connection, known: Sequence[Migration], path: Path) -> int:
-    """Return how many migrations were applied, having compared them with those that are known."""
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
-        return 0
-    checksums = {migration.number: migration.checksum for migration in known}
-    applied: list[tuple[int, str]] = db.execute("SELECT number, checksum FROM migrations ORDER BY number").fetchall()
-    for number, checksum in applied:
-        if number not in checksums:
-            raise JournalNewer(f"{path} has migration {number}, and this version of agent_sdk knows {len(known)}")
-        if checksum != checksums[number]:
-            raise JournalCorrupt(
-                f"migration {number} of {path} is not the one that this version of agent_sdk brings",
-                hint="open it with the version that made it; a migration is never changed once it was released",
-            )
-    return len(applied)
 
 
 def _statements(script: str) -> Iterator[str]:

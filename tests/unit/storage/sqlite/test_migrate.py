@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent_sdk.core.errors import ConfigError, JournalCorrupt, JournalNewer
-from agent_sdk.storage.sqlite.migrate import Migration, migrate, migrations, refuse_foreign
+from agent_sdk.storage.numbered import Migration
+from agent_sdk.storage.sqlite.migrate import migrate, migrations, refuse_foreign
 
 HERE = Path("agent.db")
 ONE = Migration(1, "journal", "CREATE TABLE events (a);\n-- why; and more\nCREATE INDEX by_a ON events (a);\n")
