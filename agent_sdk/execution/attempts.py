@@ -163,11 +163,11 @@ class Attempts:
         return delay_before(state.attempt + 1, self.parts.random, retry_after_s=outcome.retry_after_s)
 
     def _stopped(self, state: StepState, *, was_begun: bool) -> None:
-        stop = self.flights.stop or "cancel"
-        code = _STOP_CODES[stop]
+        stop = self.flights.stop
+        code = _STOP_CODES[stop] if stop is not None else "lease_lost"
         if state.effect == "once" and was_begun:
             self.sequencer.post(StepUnknown(state.id, state.attempt, code, "the run was stopped while the effect was under way"))
-        elif stop != "suspend":
+        elif stop in {"cancel", "expire"}:
             self.sequencer.post(StepFailed(state.id, state.attempt, code, message="the run was stopped before this step ended"))
         elif state.effect == "once":
             self.sequencer.post(StepUnknown(state.id, state.attempt, code, "the run was stopped before the effect began"))

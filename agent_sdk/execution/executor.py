@@ -65,6 +65,7 @@ class Executor:
         self._breath_at = 0.0
         self._went_round = True
         self._changes: tuple[CodeChange, ...] = ()
+        self._guarding: asyncio.TimerHandle | None = None
         self._must_see_children = False
         self._ahead_us = lease.ahead_us(parts.clock)
         self._claimed_at = lease.claim.lease_until - int(lease.lease_s * 1_000_000)
@@ -93,6 +94,8 @@ class Executor:
                 finally:
                     if timer is not None:
                         timer.cancel()
+                    if self._guarding is not None:
+                        self._guarding.cancel()
                     self._sequencer.close()
         except BaseExceptionGroup as errors:
             first = _first_leaf(errors)
@@ -205,6 +208,8 @@ class Executor:
             await self._sequencer.flush()
             await self._lease.ensure(self._parts.journal, self._parts.clock)
             await self._begin_children(starts)
+        if any(state.effect == "once" for state, _ in begun):
+            self._guard()
         if self._flights.stop is not None:
             for state, _ in begun:
                 self._attempts.stopped_before(state)
@@ -214,6 +219,31 @@ class Executor:
         else:
             for state, args in begun:
                 self._flights.launch(tasks, state.id, self._attempts.settle(state, args), self._wake.set)
+
+    def _guard(self) -> None:
+        """See to it that no `once` effect outlives the lease under which it began: whoever takes the run over may be told to repeat it.
+
+        A process that was stopped for longer finds all its timers due at once, and this one cancels before any of the work goes on.
+        """
+        if self._guarding is not None:
+            self._guarding.cancel()
+            self._guarding = None
+        left_s = self._lease.left_s(self._parts.clock)
+        if left_s > 0:
+            self._guarding = asyncio.get_running_loop().call_later(left_s, self._guard_again)
+            return
+        for step in self._once_under_way():
+            self._flights.cancel_now(step)
+
+    def _guard_again(self) -> None:
+        if self._once_under_way():
+            self._guard()
+        else:
+            self._guarding = None
+
+    def _once_under_way(self) -> list[StepId]:
+        steps, flights = self._run.graph.steps, self._flights
+        return [step for step in flights if step in steps and steps[step].effect == "once" and not flights.was_cancelled(step)]
 
     @property
     def _is_alone(self) -> bool:

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from agent_sdk.core.ids import StepId
 
@@ -14,7 +15,10 @@ StopKind = Literal["cancel", "suspend", "expire"]
 
 @dataclass(slots=True)
 class _Flight:
+    """`cancel` lets work begin that has not, so that it can journal its end; `task` is the one that the work runs in."""
+
     cancel: Callable[[], object]
+    task: "asyncio.Task[object]"
     was_cancelled: bool = False
 
 
@@ -34,7 +38,7 @@ class Flights:
     async def in_place(self, step: StepId, work: Coroutine[object, object, T]) -> T:
         """Await `work` in the current task; a cancellation by `cancel_all` ends the work and not the task."""
         task = cast("asyncio.Task[object]", asyncio.current_task())
-        flight = self._flights[step] = _Flight(task.cancel)
+        flight = self._flights[step] = _Flight(task.cancel, task)
         cancelling = task.cancelling()
         try:
             return await work
@@ -54,13 +58,20 @@ class Flights:
             landed()
 
         task = tasks.create_task(work)
-        self._flights[step] = _Flight(lambda: task.get_loop().call_soon(task.cancel))
+        self._flights[step] = _Flight(lambda: task.get_loop().call_soon(task.cancel), cast("asyncio.Task[object]", task))
         task.add_done_callback(land)
 
     def was_cancelled(self, step: StepId) -> bool:
         """Say whether the step is under way and was cancelled by `cancel_all`."""
         flight = self._flights.get(step)
         return flight is not None and flight.was_cancelled
+
+    def cancel_now(self, step: StepId) -> None:
+        """Cancel the step's work before it takes another step, even where what it waits for has come already."""
+        flight = self._flights[step]
+        flight.was_cancelled = True
+        has_begun = inspect.getcoroutinestate(cast("Coroutine[Any, Any, object]", flight.task.get_coro())) != inspect.CORO_CREATED
+        (flight.task.cancel if has_begun else flight.cancel)()
 
     def cancel_all(self, spared: Collection[StepId]) -> None:
         """Cancel all that is under way, once, but for the spared."""

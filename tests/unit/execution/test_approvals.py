@@ -374,7 +374,7 @@ async def test_the_deadline_passes_while_a_run_waits_for_an_approval() -> None:
 
 async def test_a_suspended_run_with_a_time_that_is_up_waits_quietly_for_the_effect_under_way() -> None:
     slow = FakeTool("slow", sleeper(100), "once", timeout_s=1e6)
-    world = World([pay(approval_s=50), slow], plan=plan(step("a", "pay"), step("b", "slow"), result=[ref("a"), ref("b")]))
+    world = World([pay(approval_s=50), slow], plan=plan(step("a", "pay"), step("b", "slow"), result=[ref("a"), ref("b")]), kept_s=1000)
     await world.begin()
     async with asyncio.TaskGroup() as tasks:
         driving = tasks.create_task(world.executor.drive())

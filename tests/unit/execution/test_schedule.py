@@ -53,7 +53,7 @@ def plan_of(dag: Dag) -> Plan:
 def world_of(dag: Dag, limits: Limits) -> tuple[World, Worker]:
     worker = Worker()
     effects: list[Effect] = ["read", "once", "idempotent"]
-    return World([FakeTool(effect, worker, effect) for effect in effects], plan=plan_of(dag), limits=limits), worker
+    return World([FakeTool(effect, worker, effect) for effect in effects], plan=plan_of(dag), limits=limits, kept_s=1e6), worker
 
 
 @given(dags())

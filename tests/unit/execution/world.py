@@ -28,6 +28,8 @@ class World:
     """One run: `begin` creates and claims it, `again` claims it anew for a second process, `drive` performs it in this one.
 
     Its children are made in the same journal, and `children` tells how often each was asked for; `before_child` may raise.
+
+    For `kept_s` seconds more than a lease a keeper has renewed it already.
     """
 
     tools: Sequence[FakeTool] = ()
@@ -55,6 +57,7 @@ class World:
     executor: Executor = field(init=False)
     lease: Lease = field(init=False)
     owners: int = 0
+    kept_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.model is None:
@@ -95,7 +98,7 @@ class World:
             self.clock.advance(LEASE_S + 1)
         self.owners += 1
         claim = await self.journal.claim(TENANT, RUN, OwnerId(f"owner-{self.owners}"), lease_s=LEASE_S)
-        self.lease = Lease(claim, LEASE_S, self.clock.monotonic() + LEASE_S)
+        self.lease = Lease(claim, LEASE_S, self.clock.monotonic() + LEASE_S + self.kept_s)
         self.run = await self.folded()
         spec, tools = self.spec, {tool.name: tool for tool in self.tools}
         self.parts = Parts(
