@@ -34,6 +34,8 @@ def run(
     session: Annotated[
         str | None, typer.Option("--session", metavar="NAME", help="A conversation: the run knows what was said in it before.")
     ] = None,
+    queue: Annotated[str, typer.Option("--queue", metavar="NAME", help="The queue that workers choose by.")] = "default",
+    priority: Annotated[int, typer.Option("--priority", help="From -1000 to 1000; among a tenant's runs a higher one comes first.")] = 0,
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Perform this plan instead of asking a model for one.")
     ] = None,
@@ -56,7 +58,14 @@ def run(
         if on is not None and on.startswith("memory:"):
             raise RequestError("a journal in memory has no workers", hint="name one that others can open: --on sqlite:///agent.db")
         opened = open_settings(ctx, Given(app, on if on is not None else journal, model, base_url))
-        options = StartOptions(tags=tag or (), timeout_s=_checked_timeout(timeout), plan_only=plan_only, session=session)
+        options = StartOptions(
+            tags=tag or (),
+            timeout_s=_checked_timeout(timeout),
+            plan_only=plan_only,
+            session=session,
+            queue=queue,
+            priority=priority,
+        )
         known = opened.app()
         chosen = _prepared(opened.agent(known, agent), plan, plan_only=plan_only)
         text = _read_goal(goal, chosen, plan)

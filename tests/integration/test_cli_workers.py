@@ -112,6 +112,14 @@ def test_an_approval_in_a_child_run_is_listed_and_lets_its_parent_go_on(command:
     assert resumed(command, parent) == "paid 500"
 
 
+def test_a_run_is_put_into_the_queue_and_place_that_are_asked_for(command: Command) -> None:
+    result = command("run", "go", "--app", "waiting:app", "--agent", "quick", "--queue", "night", "--priority", "7")
+    (created,) = events(command, run_in(result.stderr), "run.created")
+    assert (created["queue"], created["priority"]) == ("night", 7)
+    refused = command("run", "go", "--app", "waiting:app", "--agent", "quick", "--priority", "5000")
+    assert (refused.exit_code, "choose one from -1000 to 1000" in refused.stderr) == (2, True)
+
+
 def test_what_no_tool_could_take_is_refused_at_once_where_the_settings_name_the_app(command: Command, place: Path) -> None:
     (place / "agent-sdk.yaml").write_text("app: waiting:app\n")
     run_id = begin(command, "payer")
