@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from agent_sdk.core.findings import Finding, render_findings
+from agent_sdk.core.usage import Usage
 
 
 class AgentSDKError(Exception):
@@ -189,10 +190,14 @@ class AnswerError(OutsideError):
 
 
 class ModelError(OutsideError):
-    """A model call failed; the subclasses say why and whether to retry. `attempts` counts how often it was tried."""
+    """A model call failed; the subclasses say why and whether to retry.
+
+    `attempts` counts how often it was tried; `usage` is what the failed call is known to have used, None where nothing is known.
+    """
 
     code = "model_failed"
     attempts: int = 1
+    usage: Usage | None = None
 
 
 class RateLimited(ModelError):

@@ -1,7 +1,8 @@
 """The conversation's words: messages made of a closed union of parts, and the conversation that only grows."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import JsonValue
@@ -14,24 +15,31 @@ Role = Literal["user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Plain text."""
+    """Plain text. `signature`, where a vendor signs its texts, goes back to it unaltered."""
 
     text: str
+    signature: str | None = None
     type: Literal["text"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A reference to an image or another file: a URL or an artifact's id, never the bytes."""
+    """An image or another file: an https URL, or a data URL (RFC 2397) that holds it. `media_type` is such as `image/png`."""
 
     ref: str
     media_type: str
+    name: str | None = None
     type: Literal["file"] = "file"
+
+    @classmethod
+    def from_bytes(cls, content: bytes, media_type: str, name: str | None = None) -> "FilePart":
+        """Return a part that holds the content itself."""
+        return cls(f"data:{media_type};base64,{b64encode(content).decode()}", media_type, name)
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """What the model thought aloud; `signature` goes back to the vendor unaltered."""
+    """What the model thought aloud; `signature`, opaque to all but the adapter that wrote it, goes back to the vendor unaltered."""
 
     text: str
     signature: str | None = None
@@ -43,7 +51,7 @@ class ToolCallPart:
     """One call the model asks for.
 
     `id` is the step's id, never the vendor's. Where the arguments are no JSON object, `args` is None, `raw` holds them as they came and
-    `problem` says what is wrong.
+    `problem` says what is wrong. `signature` goes back to the vendor unaltered.
     """
 
     id: StepId
@@ -51,16 +59,18 @@ class ToolCallPart:
     args: dict[str, JsonValue] | None = None
     raw: str | None = None
     problem: str | None = None
+    signature: str | None = None
     type: Literal["tool_call"] = "tool_call"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """The answer to one call: the tool's output, or what went wrong (`is_error`)."""
+    """The answer to one call: the tool's output, or what went wrong (`is_error`). `files` are shown to the model beside the output."""
 
     id: StepId
     output: JsonValue = None
     is_error: bool = False
+    files: tuple[FilePart, ...] = ()
     type: Literal["tool_result"] = "tool_result"
 
 
@@ -69,10 +79,16 @@ Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One contribution to the conversation."""
+    """One contribution to the conversation.
+
+    `protocol` names the protocol that a reply with signatures came in: they go back over that one alone. What `is_pinned` stays in the
+    conversation, whatever is left out of it to save room.
+    """
 
     role: Role
     parts: tuple[Part, ...]
+    protocol: str | None = None
+    is_pinned: Literal[True] | None = None
 
     @property
     def text(self) -> str:
@@ -84,7 +100,7 @@ class Message:
 
     def without_calls(self) -> "Message":
         """Return the message without the calls that nobody answers: vendors refuse a call that no result follows."""
-        return Message(self.role, tuple(part for part in self.parts if not isinstance(part, ToolCallPart)))
+        return replace(self, parts=tuple(part for part in self.parts if not isinstance(part, ToolCallPart)))
 
 
 @dataclass(slots=True)

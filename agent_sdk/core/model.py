@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from agent_sdk.core.ids import StepId
+from agent_sdk.core.ids import DEFAULT_TENANT, StepId, TenantId
 from agent_sdk.core.messages import Conversation, Message
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.core.usage import Usage
@@ -14,13 +14,45 @@ from agent_sdk.core.usage import Usage
 Stop = Literal["end", "tool_calls", "length", "refused", "other"]
 
 
+Reasoning = Literal["none", "minimal", "low", "medium", "high"]
+ToolChoice = Literal["auto", "required", "none"]
+OutputMode = Literal["native", "tool", "prompt"]
+"""How JSON of a schema is asked for: by the protocol's own means, by a tool that must be called, or in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """How a model is to answer; None leaves the choice to the vendor, or to what the catalog knows of the model.
+
+    `force_tool` names the tool that must be called, and goes before `tool_choice`. `cache` asks that what questions have in common be kept
+    by the vendor: for minutes (`short`) or an hour (`long`); who caches by itself needs no asking. `extra` are fields of the vendor's own,
+    put into the request as they are.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_output_tokens: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    reasoning: Reasoning | None = None
+    tool_choice: ToolChoice = "auto"
+    force_tool: str | None = None
+    parallel_tool_calls: bool | None = None
+    output_mode: OutputMode | None = None
+    cache: Literal["short", "long"] | None = None
+    extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+NO_SETTINGS = ModelSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One question to a model.
 
     `id` names the question in the run: the calls that the reply asks for are `{id}.{n}`. `output_schema` asks for a reply that is JSON of
-    that schema; None for text.
-    `max_attempts` bounds the tries below what the model's own policy allows; None leaves it to the policy.
+    that schema; None for text. `max_attempts` bounds the tries below what the model's own policy allows; None leaves it to the policy.
+    `tenant` is for whom the model is asked.
     """
 
     id: StepId
@@ -29,17 +61,22 @@ class ModelRequest:
     instructions: str = ""
     tools: tuple[ToolSpec, ...] = ()
     output_schema: Mapping[str, JsonValue] | None = None
-    temperature: float | None = None
-    max_output_tokens: int | None = None
+    settings: ModelSettings = NO_SETTINGS
     max_attempts: int | None = None
+    tenant: TenantId = DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a model call: `code` is None where it succeeded, else the error's code."""
+    """One try of a model call: `code` is None where it succeeded, else the error's code.
+
+    `model` is the model that was tried, where it is not the one that was asked for; `usage` what a failed try is known to have used.
+    """
 
     duration_us: int
     code: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the vendor counted them; cached and reasoning tokens are parts of the input and output counts.
+    """Tokens as the vendor counted them; cached (read and written) and reasoning tokens are parts of the input and output counts.
 
     `cost_usd` is None where no price is known; a sum with an unknown part is unknown.
     """
@@ -16,6 +16,7 @@ class Usage:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: Decimal | None = None
+    cache_write_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
@@ -25,6 +26,7 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             cost,
+            self.cache_write_tokens + other.cache_write_tokens,
         )
 
 

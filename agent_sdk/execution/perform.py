@@ -119,6 +119,7 @@ class Performer:
             Conversation([user_message(text)]),
             output_schema=spec.output_schema,
             max_attempts=self.run.attempts_left,
+            tenant=self.run.tenant,
         )
 
     def parsed(self, spec: ModelStep, reply: ModelReply) -> AttemptOutcome:

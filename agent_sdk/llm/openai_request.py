@@ -77,10 +77,11 @@ class RequestWriter:
             else:
                 instructions = _with_schema(instructions, request.output_schema)
                 tail.append(b',"response_format":{"type":"json_object"}')
-        if request.temperature is not None:
-            tail.append(b',"temperature":' + _json(request.temperature))
-        if request.max_output_tokens is not None:
-            tail.append(b',"%b":%d' % (self.token_limit_field.encode(), request.max_output_tokens))
+        settings = request.settings
+        if settings.temperature is not None:
+            tail.append(b',"temperature":' + _json(settings.temperature))
+        if settings.max_output_tokens is not None:
+            tail.append(b',"%b":%d' % (self.token_limit_field.encode(), settings.max_output_tokens))
         tail.append(b',"stream":true,"stream_options":{"include_usage":true}}' if is_stream else b"}")
         messages = request.conversation.encoded(DIALECT, encode_message)
         if instructions:

@@ -7,7 +7,7 @@ from agent_sdk.core.errors import AnswerError, ContentRefused, RepeatedCall, Tur
 from agent_sdk.core.findings import render_findings
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message
-from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.model import NO_SETTINGS, ModelRequest, ModelSettings
 from agent_sdk.core.ports import Answer, Ask
 from agent_sdk.core.run import Run
 from agent_sdk.planning.replies import parse_json_reply
@@ -19,8 +19,7 @@ class LoopPlanner:
 
     agent: AgentSpec
     model: str
-    temperature: float | None = None
-    max_output_tokens: int | None = None
+    settings: ModelSettings = NO_SETTINGS
 
     def next(self, run: Run) -> Ask | Answer:
         reply = run.last_reply
@@ -35,9 +34,9 @@ class LoopPlanner:
                 self.agent.instructions,
                 self.agent.tools,
                 self.agent.output_schema,
-                self.temperature,
-                self.max_output_tokens,
+                self.settings,
                 run.attempts_left,
+                run.tenant,
             ),
             "turn",
         )

@@ -14,7 +14,7 @@ from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, user_message
-from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.model import NO_SETTINGS, ModelRequest, ModelSettings
 from agent_sdk.core.plan import Plan, plan_to_json
 from agent_sdk.core.ports import Answer, Ask, Checker, Propose
 from agent_sdk.core.run import Run
@@ -34,8 +34,7 @@ class WholePlanner:
 
     agent: AgentSpec
     model: str
-    temperature: float | None = None
-    max_output_tokens: int | None = None
+    settings: ModelSettings = NO_SETTINGS
 
     def next(self, run: Run) -> Ask | Propose | Answer:
         if run.last_reply is not None:
@@ -80,9 +79,9 @@ class WholePlanner:
                 conversation,
                 self._instructions(),
                 output_schema=plan_schema(),
-                temperature=self.temperature,
-                max_output_tokens=self.max_output_tokens,
+                settings=self.settings,
                 max_attempts=run.attempts_left,
+                tenant=run.tenant,
             ),
             purpose,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
+from agent_sdk.core.model import NO_SETTINGS, ModelSettings
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
 from agent_sdk.core.run import Run
@@ -118,13 +119,12 @@ def make_planner(
     """
     spec: AgentSpec = agent.spec
     call = loaded.settings.model_call if loaded is not None else None
-    temperature = call.temperature if call is not None else None
-    max_output_tokens = call.max_output_tokens if call is not None else None
+    settings = ModelSettings(temperature=call.temperature, max_output_tokens=call.max_output_tokens) if call is not None else NO_SETTINGS
     match run.created.strategy if run.created is not None else spec.strategy:
         case "loop":
-            return LoopPlanner(spec, model, temperature, max_output_tokens)
+            return LoopPlanner(spec, model, settings)
         case "plan":
-            whole = WholePlanner(spec, model, temperature, max_output_tokens)
+            whole = WholePlanner(spec, model, settings)
             return PlanOnly(whole, checker) if plan_only else whole
         case "fixed":
             plan = run.plan or spec.plan

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from agent_sdk.core.errors import BadRequest, ConfigError
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, user_message
-from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.openai_request import Once, RequestWriter, encode_message, wire_name
 from agent_sdk.testing.chat_protocol import ChatRequest, parse_request
@@ -34,7 +34,14 @@ def test_a_whole_conversation_is_well_formed_for_the_vendor() -> None:
         "assistant", (TextPart("Let me see."), ToolCallPart(ONE, "search", {"q": "é"}), ToolCallPart(StepId("t1.2"), "search", {}))
     )
     results = Message("tool", (ToolResultPart(ONE, {"hits": 3}), ToolResultPart(StepId("t1.2"), "plain", is_error=True)))
-    request = ModelRequest(StepId("t2"), "m", conversation(calls, results), "Be brief.", (SEARCH,), temperature=0.5, max_output_tokens=100)
+    request = ModelRequest(
+        StepId("t2"),
+        "m",
+        conversation(calls, results),
+        "Be brief.",
+        (SEARCH,),
+        settings=ModelSettings(temperature=0.5, max_output_tokens=100),
+    )
     sent = asked(request, is_stream=True)
     assert [message.role for message in sent.messages] == ["system", "user", "assistant", "tool", "tool"]
     assert sent.instructions == "Be brief."

@@ -3,6 +3,7 @@ import pytest
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import AnswerError, ContentRefused, RepeatedCall, TurnLimit
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.model import ModelSettings
 from agent_sdk.core.ports import Answer, Ask
 from agent_sdk.planning import LoopPlanner
 from tests.unit.core.toy import Toy, new_run
@@ -13,7 +14,11 @@ FINDING = Finding("answer_type", "$.total", "Field required")
 
 
 def planner(limits: Limits | None = None, *, typed: bool = False) -> LoopPlanner:
-    return LoopPlanner(agent(limits=limits, output=Report if typed else None, strategy="loop"), "test:model", 0.1, 99)
+    return LoopPlanner(
+        agent(limits=limits, output=Report if typed else None, strategy="loop"),
+        "test:model",
+        ModelSettings(temperature=0.1, max_output_tokens=99),
+    )
 
 
 def test_the_model_is_asked_with_the_conversation_and_the_tools() -> None:
@@ -21,7 +26,7 @@ def test_the_model_is_asked_with_the_conversation_and_the_tools() -> None:
     proposal = planner(typed=True).next(toy.run)
     assert isinstance(proposal, Ask)
     request = proposal.request
-    assert (proposal.purpose, request.id, request.model, request.temperature, request.max_output_tokens) == (
+    assert (proposal.purpose, request.id, request.model, request.settings.temperature, request.settings.max_output_tokens) == (
         "turn",
         "t1",
         "test:model",

@@ -9,6 +9,7 @@ from agent_sdk.core.events import MessageReceived, ModelCalled, StepSkipped, Ste
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message, TextPart, ToolCallPart, user_message
+from agent_sdk.core.model import ModelSettings
 from agent_sdk.core.ports import Answer, Ask, Propose
 from agent_sdk.core.usage import Usage
 from agent_sdk.planning import PlanOnly, WholePlanner, plan_schema
@@ -26,7 +27,7 @@ UNKNOWN = document(use("a", "fly"), result=ref("a"))
 
 
 def planner(limits: Limits | None = None) -> WholePlanner:
-    return WholePlanner(agent(limits=limits), "test:model", 0.5, 999)
+    return WholePlanner(agent(limits=limits), "test:model", ModelSettings(temperature=0.5, max_output_tokens=999))
 
 
 # --- asking for a plan
@@ -36,7 +37,12 @@ def test_the_model_is_asked_for_a_plan_with_goal_tools_and_schema() -> None:
     request = ask(planner(), begun())
     assert texts(request) == [GOAL]
     assert request.id == "plan.1"
-    assert (request.model, request.temperature, request.max_output_tokens, request.max_attempts) == ("test:model", 0.5, 999, 101)
+    assert (request.model, request.settings.temperature, request.settings.max_output_tokens, request.max_attempts) == (
+        "test:model",
+        0.5,
+        999,
+        101,
+    )
     assert request.output_schema == plan_schema()
     assert request.tools == ()
     assert request.instructions.startswith("You are a clerk.\n\nYou plan how to reach the user's goal.")
