@@ -56,8 +56,9 @@ class Budget:
     calls: int | None = None
 
     def __post_init__(self) -> None:
-        if self.usd is not None and (not isinstance(self.usd, Decimal) or not self.usd.is_finite()):
-            raise ConfigError(f"a budget of {self.usd!r} US dollars is not exact", hint='write Budget(usd=Decimal("0.50"))')
+        given: object = self.usd
+        if given is not None and not (isinstance(given, Decimal) and given.is_finite()):
+            raise ConfigError(f"a budget of {given!r} US dollars is not exact", hint='write Budget(usd=Decimal("0.50"))')
         for unit, amount in (("usd", self.usd), ("tokens", self.tokens), ("calls", self.calls)):
             if amount is not None and amount < 0:
                 raise ConfigError(f"a budget cannot be negative: {unit} is {amount}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from agent_sdk.core.findings import Finding, render_findings
-from agent_sdk.core.usage import Usage
+from agent_sdk.core.usage import Attempt, Usage
 
 
 class AgentSDKError(Exception):
@@ -192,11 +192,13 @@ class AnswerError(OutsideError):
 class ModelError(OutsideError):
     """A model call failed; the subclasses say why and whether to retry.
 
-    `attempts` counts how often it was tried; `usage` is what the failed call is known to have used, None where nothing is known.
+    `attempts` counts how often it was tried, and `tried` lists these tries where somebody kept them; `usage` is what the failed call is
+    known to have used, None where nothing is known.
     """
 
     code = "model_failed"
     attempts: int = 1
+    tried: tuple[Attempt, ...] = ()
     usage: Usage | None = None
 
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from agent_sdk.core.ids import DEFAULT_TENANT, StepId, TenantId
 from agent_sdk.core.messages import Conversation, Message
 from agent_sdk.core.tools import ToolSpec
-from agent_sdk.core.usage import Usage
+from agent_sdk.core.usage import Attempt as Attempt, Usage  # noqa: PLC0414 - errors name it too, and may not import this module
 
 Stop = Literal["end", "tool_calls", "length", "refused", "other"]
 
@@ -64,19 +64,6 @@ class ModelRequest:
     settings: ModelSettings = NO_SETTINGS
     max_attempts: int | None = None
     tenant: TenantId = DEFAULT_TENANT
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try of a model call: `code` is None where it succeeded, else the error's code.
-
-    `model` is the model that was tried, where it is not the one that was asked for; `usage` what a failed try is known to have used.
-    """
-
-    duration_us: int
-    code: str | None = None
-    model: str | None = None
-    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What model calls consumed: tokens, and money where the price is known."""
+"""What model calls consumed: tries, tokens, and money where the price is known."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,3 +31,16 @@ class Usage:
 
 
 NO_USAGE = Usage(cost_usd=Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a model call: `code` is None where it succeeded, else the error's code.
+
+    `model` is the model that was tried, where it is not the one that was asked for; `usage` what a failed try is known to have used.
+    """
+
+    duration_us: int
+    code: str | None = None
+    model: str | None = None
+    usage: Usage | None = None

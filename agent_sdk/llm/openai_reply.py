@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from pydantic import JsonValue, ValidationError
 
@@ -14,9 +13,10 @@ from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart, Tool
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.calls import call_id, parse_call
-from agent_sdk.llm.strict_schema import WRAPPED
+from agent_sdk.llm.output import Output
 from agent_sdk.llm.vendor_errors import Place, error_inside, not_the_protocol
 
+_DONE = b"[DONE]"
 _STOPS: Mapping[str, Stop] = {
     "stop": "end",
     "tool_calls": "tool_calls",
@@ -98,15 +98,16 @@ class _Call:
 class ReplyAssembly:
     """Puts one reply together.
 
-    `names` gives tools their own names back; `is_wrapped` says that the output stands in an object of one property.
+    `names` gives tools their own names back; `output` says how one was asked for.
     """
 
     question: StepId
     place: Place
     names: Mapping[str, str]
-    is_wrapped: bool = False
+    output: Output | None = None
     request_id: str | None = None
     finish_reason: str | None = None
+    is_done: bool = False
     _model: str = ""
     _usage: JsonValue = None
     _has_choice: bool = False
@@ -116,6 +117,10 @@ class ReplyAssembly:
     _calls: list[_Call] = field(default_factory=list[_Call])
     _by_index: dict[int, int] = field(default_factory=dict[int, int])
 
+    @property
+    def is_complete(self) -> bool:
+        return self.finish_reason is not None
+
     def add(self, data: bytes) -> list[Delta]:
         """Take a chunk, or a whole reply, and return what is new in it.
 
@@ -123,6 +128,9 @@ class ReplyAssembly:
             ReplyInvalid: it is not of the protocol.
             ModelError: it is an error.
         """
+        if self.is_done or data == _DONE:
+            self.is_done = True
+            return []
         wire = self._parse(data)
         if wire.error is not None:
             raise error_inside(wire.error, self.place)
@@ -147,7 +155,7 @@ class ReplyAssembly:
         if not self._has_choice:
             raise not_the_protocol("a reply without choices", b"", self.place)
         message = Message("assistant", tuple(self._parts()))
-        return ModelReply(message, parse_usage(self._usage), self._stop(), self._model, self.request_id)
+        return ModelReply(message, parse_usage(self._usage), self._stop(message), self._model, self.request_id)
 
     def _parse(self, data: bytes) -> ReplyWire:
         wire = adapter(ReplyWire)
@@ -213,29 +221,20 @@ class ReplyAssembly:
         if self._reasoning:
             parts.append(ReasoningPart("".join(self._reasoning)))
         if self._text:
-            parts.append(TextPart(self._unwrapped("".join(self._text))))
+            parts.append(TextPart("".join(self._text)))
         parts.extend(self._call(index, call) for index, call in enumerate(self._calls))
-        return parts
+        return parts if self.output is None or self._is_refused else self.output.parts(parts)
 
     def _call(self, index: int, call: _Call) -> ToolCallPart:
         return parse_call(call_id(self.question, index), call.tool, "".join(call.arguments))
 
-    def _unwrapped(self, text: str) -> str:
-        if not self.is_wrapped or self._is_refused:
-            return text
-        try:
-            value = cast("JsonValue", json.loads(text))
-        except (ValueError, RecursionError):
-            return text  # whoever reads the output finds out what is wrong with it
-        return json.dumps(value[WRAPPED], ensure_ascii=False) if isinstance(value, dict) and value.keys() == {WRAPPED} else text
-
-    def _stop(self) -> Stop:
+    def _stop(self, message: Message) -> Stop:
         if self._is_refused:
             return "refused"
         stop = _STOPS.get(self.finish_reason or "", "other")
-        if stop == "end" and self._calls:
+        if stop == "end" and message.tool_calls:
             return "tool_calls"  # several servers say "stop" all the same
-        return "end" if stop == "tool_calls" and not self._calls else stop
+        return "end" if stop == "tool_calls" and not message.tool_calls else stop
 
 
 def parse_usage(usage: JsonValue) -> Usage:

@@ -1,60 +1,30 @@
-"""A question in the bytes of OpenAI's Chat Completions; each message, tool list and schema is encoded once, however often it is sent."""
+"""A question in the bytes of OpenAI's Chat Completions."""
 
-import hashlib
-import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Generic, TypeVar
 
 from pydantic import JsonValue
-from pydantic_core import to_json
 
-from agent_sdk.core.errors import BadRequest, ConfigError
+from agent_sdk.core.errors import BadRequest
 from agent_sdk.core.messages import FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
-from agent_sdk.llm.strict_schema import NotStrict, object_schema, strict_schema
+from agent_sdk.llm.encoding import Once, encode_extra, encode_json
+from agent_sdk.llm.output import Output
+from agent_sdk.llm.strict_schema import NotStrict, strict_schema
+from agent_sdk.llm.tool_names import Toolbox, pack, wire_id, wire_name
 
 DIALECT = "openai.chat"
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-T = TypeVar("T")
-
-
-class Once(Generic[T]):
-    """Makes a value for each of the objects it is asked about once, as long as these are few; they are told apart by identity."""
-
-    __slots__ = ("_made",)
-
-    def __init__(self) -> None:
-        self._made: dict[int, tuple[object, T]] = {}
-
-    def get(self, key: object, make: Callable[[], T]) -> T:
-        found = self._made.get(id(key))
-        if found is None:
-            if len(self._made) >= 256:
-                self._made.clear()
-            found = self._made[id(key)] = (key, make())  # holding the key keeps its identity from being taken again
-        return found[1]
+_TAKEN = frozenset({"messages", "model", "response_format", "stream", "stream_options", "tools"})
+_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
 @dataclass(frozen=True, slots=True)
-class Toolbox:
-    """Tools as they are sent, and their own names by those on the wire, where the protocol forbids the own."""
+class _Asked:
+    """An output and its encoded format."""
 
+    output: Output
     encoded: bytes
-    names: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How JSON of a schema is asked for: `is_wrapped` where the output stands in an object of one property."""
-
-    encoded: bytes
-    is_wrapped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +33,71 @@ class RequestWriter:
 
     token_limit_field: str
     _toolboxes: Once[Toolbox] = field(default_factory=Once[Toolbox])
-    _formats: Once[Format] = field(default_factory=Once[Format])
+    _with_output: Once[Once[Toolbox]] = field(default_factory=Once[Once[Toolbox]])
+    _outputs: Once[dict[str, _Asked]] = field(default_factory=Once[dict[str, _Asked]])
 
     def body(self, request: ModelRequest, *, is_stream: bool, has_schema: bool) -> bytes:
         """Return the request's JSON; without `has_schema`, an output schema stands in the instructions instead."""
         tail: list[bytes] = [b"]"]
         instructions = request.instructions
-        if request.tools:
+        output = self.output(request)
+        if request.tools or (output is not None and output.mode == "tool"):
             tail.append(b',"tools":' + self.toolbox(request).encoded)
-        if (output := self.format(request)) is not None:
-            if has_schema:
-                tail.append(output.encoded)
-            else:
-                instructions = _with_schema(instructions, request.output_schema)
-                tail.append(b',"response_format":{"type":"json_object"}')
-        settings = request.settings
-        if settings.temperature is not None:
-            tail.append(b',"temperature":' + _json(settings.temperature))
-        if settings.max_output_tokens is not None:
-            tail.append(b',"%b":%d' % (self.token_limit_field.encode(), settings.max_output_tokens))
+        if output is not None:
+            if output.mode == "native" and has_schema:
+                tail.append(self._asked(request, output.mode).encoded)
+            elif output.mode != "tool":
+                instructions = output.in_words(instructions)
+                tail.append(b',"response_format":{"type":"json_object"}' if output.mode == "native" else b"")
+        tail.extend(self._settings(request.settings, output, has_tools=bool(request.tools)))
         tail.append(b',"stream":true,"stream_options":{"include_usage":true}}' if is_stream else b"}")
         messages = request.conversation.encoded(DIALECT, encode_message)
         if instructions:
-            messages = [b'{"role":"system","content":' + _json(instructions) + b"}", *messages]
-        return b'{"model":' + _json(request.model) + b',"messages":[' + b",".join(messages) + b"".join(tail)
+            messages = [b'{"role":"system","content":' + encode_json(instructions) + b"}", *messages]
+        return b'{"model":' + encode_json(request.model) + b',"messages":[' + b",".join(messages) + b"".join(tail)
 
     def toolbox(self, request: ModelRequest) -> Toolbox:
-        return self._toolboxes.get(request.tools, lambda: _toolbox(request.tools))
+        """Return the request's tools, with the one that takes its output where there is one."""
+        output = self.output(request)
+        if output is None or output.mode != "tool":
+            return self._toolboxes.get(request.tools, lambda: pack(request.tools, _tool))
+        known = self._with_output.get(output, Once[Toolbox])
+        return known.get(request.tools, lambda: pack((*request.tools, output.tool), _tool))
 
-    def format(self, request: ModelRequest) -> Format | None:
-        schema = request.output_schema
-        return None if schema is None else self._formats.get(schema, lambda: _format(schema))
+    def output(self, request: ModelRequest) -> Output | None:
+        """Return how the request's output is asked for; None where it is text."""
+        if request.output_schema is None:
+            return None
+        return self._asked(request, request.settings.output_mode or "native").output
+
+    def _asked(self, request: ModelRequest, mode: str) -> _Asked:
+        schema = request.output_schema or {}
+        known = self._outputs.get(schema, dict[str, _Asked])
+        if mode not in known:
+            output = Output.of(schema, request.settings.output_mode or "native")
+            known[mode] = _Asked(output, _format(output))
+        return known[mode]
+
+    def _settings(self, settings: ModelSettings, output: Output | None, *, has_tools: bool) -> Iterator[bytes]:
+        for name, value in (
+            ("temperature", settings.temperature),
+            ("top_p", settings.top_p),
+            ("seed", settings.seed),
+            (self.token_limit_field, settings.max_output_tokens),
+            ("reasoning_effort", settings.reasoning),
+            ("stop", list(settings.stop_sequences) or None),
+            ("parallel_tool_calls", settings.parallel_tool_calls if has_tools else None),
+        ):
+            if value is not None:
+                yield b',"%b":%b' % (name.encode(), encode_json(value))
+        if settings.force_tool is not None:
+            yield b',"tool_choice":{"type":"function","function":{"name":%b}}' % encode_json(wire_name(settings.force_tool))
+        elif settings.tool_choice != "auto" and has_tools:
+            yield b',"tool_choice":"%b"' % settings.tool_choice.encode()
+        elif output is not None and output.mode == "tool":
+            yield b',"tool_choice":"required"'
+        if settings.extra:
+            yield encode_extra(settings.extra, _TAKEN)
 
 
 def encode_message(message: Message) -> bytes:
@@ -108,96 +112,82 @@ def encode_message(message: Message) -> bytes:
         case "assistant":
             return _assistant(message)
         case "tool":
-            return b",".join(_result(part) for part in message.parts if isinstance(part, ToolResultPart))
-
-
-@lru_cache(maxsize=4096)
-def wire_name(tool: str) -> str:
-    """Return the name under which a tool is offered: its own where the protocol allows that, else one made of it, always the same."""
-    if _NAME.fullmatch(tool):
-        return tool
-    return re.sub(r"[^A-Za-z0-9_-]", "_", tool)[:55] + "_" + hashlib.sha256(tool.encode()).hexdigest()[:8]
-
-
-def _json(value: object) -> bytes:
-    """Encode with pydantic's writer, which is several times as fast as the standard library's; half a character becomes a question mark."""
-    try:
-        return to_json(value)
-    except ValueError:
-        return _ENCODER.encode(value).encode(errors="replace")
-
-
-def _wire_id(identity: str) -> str:
-    """Return the id itself, or where it is longer than the protocol's 40 characters, a digest of it."""
-    return identity if len(identity) <= 40 else hashlib.sha256(identity.encode()).hexdigest()[:40]
+            return _results([part for part in message.parts if isinstance(part, ToolResultPart)])
 
 
 def _user_content(message: Message) -> bytes:
     if all(isinstance(part, TextPart) for part in message.parts):
-        return _json(message.text)
+        return encode_json(message.text)
     parts: list[JsonValue] = []
     for part in message.parts:
         match part:
             case TextPart(text=text):
                 parts.append({"type": "text", "text": text})
-            case FilePart(ref=ref, media_type=media_type):
-                if not media_type.startswith("image/") or not ref.startswith(("https://", "http://", "data:")):
-                    raise BadRequest(f"a {media_type} file cannot be sent ({ref[:80]})", hint="give images as an https or data URL")
-                parts.append({"type": "image_url", "image_url": {"url": ref}})
+            case FilePart():
+                parts.append(_file(part))
             case _:
                 pass
-    return _json(parts)
+    return encode_json(parts)
+
+
+def _file(part: FilePart) -> JsonValue:
+    kind, is_data = part.media_type, part.ref.startswith("data:")
+    if kind.startswith("image/") and (is_data or part.ref.startswith(("https://", "http://"))):
+        return {"type": "image_url", "image_url": {"url": part.ref}}
+    if kind in _AUDIO and is_data:
+        return {"type": "input_audio", "input_audio": {"data": part.ref.partition(",")[2], "format": _AUDIO[kind]}}
+    if kind == "application/pdf" and is_data:
+        return {"type": "file", "file": {"filename": part.name or "file.pdf", "file_data": part.ref}}
+    raise BadRequest(
+        f"a {kind} file cannot be sent ({part.ref[:80]})", hint="give images as an https or data URL, and PDF, WAV or MP3 as a data URL"
+    )
 
 
 def _assistant(message: Message) -> bytes:
     calls = message.tool_calls
     content = message.text
-    encoded = b'{"role":"assistant","content":' + (_json(content) if content or not calls else b"null")
+    encoded = b'{"role":"assistant","content":' + (encode_json(content) if content or not calls else b"null")
     if calls:
         encoded += b',"tool_calls":[' + b",".join(map(_call, calls)) + b"]"
         # Servers of thinking models want their thoughts back within a turn of calls, and refuse them elsewhere.
         if thoughts := "".join(part.text for part in message.parts if isinstance(part, ReasoningPart)):
-            encoded += b',"reasoning_content":' + _json(thoughts)
+            encoded += b',"reasoning_content":' + encode_json(thoughts)
     return encoded + b"}"
 
 
 def _call(call: ToolCallPart) -> bytes:
     """Encode a call; arguments that are no JSON are quoted, as servers that put them into a template want an object."""
-    args = _json(call.args if call.args is not None else {"INVALID_JSON": call.raw or ""}).decode()
-    function = b'{"name":' + _json(wire_name(call.tool)) + b',"arguments":' + _json(args) + b"}"
-    return b'{"id":' + _json(_wire_id(call.id)) + b',"type":"function","function":' + function + b"}"
+    args = encode_json(call.args if call.args is not None else {"INVALID_JSON": call.raw or ""}).decode()
+    function = b'{"name":' + encode_json(wire_name(call.tool)) + b',"arguments":' + encode_json(args) + b"}"
+    return b'{"id":' + encode_json(wire_id(call.id)) + b',"type":"function","function":' + function + b"}"
+
+
+def _results(parts: list[ToolResultPart]) -> bytes:
+    """Encode the results of one turn; files, which a result cannot carry here, follow in a message of the user's."""
+    encoded = [_result(part) for part in parts]
+    files = [(part.id, file) for part in parts for file in part.files]
+    if files:
+        said: list[JsonValue] = [{"type": "text", "text": f"Files in results: {', '.join(wire_id(each) for each, _ in files)}"}]
+        encoded.append(b'{"role":"user","content":' + encode_json([*said, *(_file(file) for _, file in files)]) + b"}")
+    return b",".join(encoded)
 
 
 def _result(part: ToolResultPart) -> bytes:
-    text = part.output if isinstance(part.output, str) else _json(part.output).decode()
-    return b'{"role":"tool","tool_call_id":' + _json(_wire_id(part.id)) + b',"content":' + _json(text) + b"}"
+    text = part.output if isinstance(part.output, str) else encode_json(part.output).decode()
+    return b'{"role":"tool","tool_call_id":' + encode_json(wire_id(part.id)) + b',"content":' + encode_json(text) + b"}"
 
 
-def _toolbox(tools: tuple[ToolSpec, ...]) -> Toolbox:
-    names = {wire_name(tool.name): tool.name for tool in tools}
-    if len(names) < len(tools):
-        raise ConfigError("two tools have the same name", hint="rename one of them")
-    encoded: list[JsonValue] = [
-        {
-            "type": "function",
-            "function": {"name": name, "description": tool.description, "parameters": {"properties": {}, **tool.parameters}},
-        }
-        for name, tool in zip(names, tools, strict=True)
-    ]
-    return Toolbox(_json(encoded), {wire: own for wire, own in names.items() if wire != own})
+def _tool(name: str, tool: ToolSpec) -> JsonValue:
+    parameters: JsonValue = {"properties": {}, **tool.parameters}
+    return {"type": "function", "function": {"name": name, "description": tool.description, "parameters": parameters}}
 
 
-def _format(schema: Mapping[str, JsonValue]) -> Format:
-    rooted, is_wrapped = object_schema(schema)
+def _format(output: Output) -> bytes:
+    """Return how the output is asked for natively: strictly, where the schema can be said so."""
+    sent: Mapping[str, JsonValue] = output.schema
     try:
-        sent, is_strict = strict_schema(rooted), True
+        sent, is_strict = strict_schema(output.schema), True
     except NotStrict:
-        sent, is_strict = rooted, False
-    json_schema: JsonValue = {"name": "output", "schema": sent, "strict": is_strict}
-    return Format(b',"response_format":' + _json({"type": "json_schema", "json_schema": json_schema}), is_wrapped)
-
-
-def _with_schema(instructions: str, schema: Mapping[str, JsonValue] | None) -> str:
-    rooted, _ = object_schema(schema or {})
-    text = f"Answer with one JSON object of this JSON Schema, and nothing else:\n{_json(rooted).decode()}"
-    return f"{instructions}\n\n{text}" if instructions else text
+        is_strict = False
+    json_schema: JsonValue = {"name": "output", "schema": dict(sent), "strict": is_strict}
+    return b',"response_format":' + encode_json({"type": "json_schema", "json_schema": json_schema})

@@ -1,4 +1,4 @@
-"""What a vendor says instead of a reply, as one of our errors: a single table from its words and status to the class."""
+"""What a vendor says instead of a reply, as one of our errors: one table a vendor, from its words and status to the class."""
 
 import json
 import re
@@ -40,20 +40,23 @@ class CertificateRefused(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a model is asked, as errors may show it; `secret` is cut out of whatever the server says."""
+    """Where a model is asked, as errors may show it; secrets are cut out of whatever the server says."""
 
     url: str
     secret: str | None = None
+    more_secrets: tuple[str, ...] = ()
 
     def clean(self, text: str) -> str:
-        """Return text in one line of at most 500 characters, without the secret."""
+        """Return text in one line of at most 500 characters, without the secrets."""
         line = " ".join(text.split())
-        if self.secret:
-            line = line.replace(self.secret, "[secret]")
+        for secret in (self.secret, *self.more_secrets):
+            if secret:
+                line = line.replace(secret, "[secret]")
         return line if len(line) <= 500 else line[:500] + "..."
 
 
-_BY_WORD: tuple[tuple[str, type[ModelError]], ...] = (
+Words = tuple[tuple[str, type[ModelError]], ...]
+_BY_WORD: Words = (
     ("context_length_exceeded", ContextTooLong),
     ("exceed_context_size", ContextTooLong),
     ("content_filter", ContentRefused),
@@ -62,7 +65,7 @@ _BY_WORD: tuple[tuple[str, type[ModelError]], ...] = (
     ("billing_hard_limit", QuotaExhausted),
     ("invalid_api_key", AuthFailed),
 )
-_BY_STATUS: Mapping[int, type[ModelError]] = {
+STATUSES: Mapping[int, type[ModelError]] = {
     401: AuthFailed,
     402: QuotaExhausted,
     403: AuthFailed,
@@ -75,13 +78,42 @@ _BY_STATUS: Mapping[int, type[ModelError]] = {
     503: Overloaded,
     529: Overloaded,
 }
-_WITHOUT_STATUS: tuple[tuple[str, type[ModelError]], ...] = (
+_WITHOUT_STATUS: Words = (
     ("rate_limit", RateLimited),
     ("overloaded", Overloaded),
     ("invalid_request", BadRequest),
     ("authentication", AuthFailed),
 )
-_TOO_LONG = re.compile(r"context (length|window|size)|prompt is too long|too many tokens", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorTable:
+    """How one vendor's errors are told apart.
+
+    `words` are looked for in the error's code, type, status and reasons, in lower case, and go before the HTTP status; `inside` are those
+    of an error that comes without one, in the middle of a reply. `too_long` matches the message of a request beyond the model's context.
+    `request_ids` are the headers that may name the exchange.
+    """
+
+    protocol: str
+    words: Words
+    inside: Words
+    statuses: Mapping[int, type[ModelError]]
+    too_long: re.Pattern[str]
+    request_ids: tuple[str, ...] = ("x-request-id",)
+
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """Return the vendor's id of the exchange."""
+        return next((headers[name] for name in self.request_ids if name in headers), None)
+
+
+OPENAI = ErrorTable(
+    "OpenAI's",
+    _BY_WORD,
+    _WITHOUT_STATUS,
+    STATUSES,
+    re.compile(r"context (length|window|size)|prompt is too long|too many tokens", re.IGNORECASE),
+)
 _HINTS: Mapping[type[ModelError], str] = {
     RateLimited: "wait, or ask for a higher limit",
     ContextTooLong: "shorten the goal or what tools return, or take a model with a larger context",
@@ -89,37 +121,37 @@ _HINTS: Mapping[type[ModelError], str] = {
 }
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, place: Place) -> ModelError:
+def refusal(status: int, headers: Mapping[str, str], body: bytes, place: Place, table: ErrorTable = OPENAI) -> ModelError:
     """Return the error for a reply whose status is not 200."""
     words, message = _read(body)
     if 300 <= status < 400:
         target = place.clean(headers.get("Location", "nowhere"))
         return BadRequest(f"{place.url} redirects to {target}", hint="set base_url to the address itself: a key is never carried along")
-    kind = _by_words(words, message) if status < 500 else None
-    kind = kind or _BY_STATUS.get(status) or (Unavailable if status >= 500 else BadRequest)
-    request_id = headers.get("x-request-id")
+    kind = _by_words(words, message, table) if status < 500 else None
+    kind = kind or table.statuses.get(status) or (Unavailable if status >= 500 else BadRequest)
+    request_id = table.request_id(headers)
     text = f"{place.url} answered {status}: {place.clean(message) or 'no message'}" + (f" (request {request_id})" if request_id else "")
     return kind(text, hint=_HINTS.get(kind), retry_after_s=retry_after_s(headers) if kind.retryable else None)
 
 
-def error_inside(error: JsonValue, place: Place) -> ModelError:
+def error_inside(error: JsonValue, place: Place, table: ErrorTable = OPENAI) -> ModelError:
     """Return the error for an error object that came where a reply, or its next piece, was expected."""
     body = json.dumps({"error": error}).encode()
     status = error.get("code") if isinstance(error, dict) else None
     if isinstance(status, int) and 400 <= status < 600:
-        return refusal(status, {}, body, place)
+        return refusal(status, {}, body, place, table)
     words, message = _read(body)
-    kind = _by_words(words, message) or next((kind for word, kind in _WITHOUT_STATUS if word in words), Unavailable)
+    kind = _by_words(words, message, table) or next((kind for word, kind in table.inside if word in words), Unavailable)
     return kind(f"{place.url} broke off its reply: {place.clean(message) or 'no message'}", hint=_HINTS.get(kind))
 
 
-def not_the_protocol(problem: str, body: bytes, place: Place) -> ReplyInvalid:
+def not_the_protocol(problem: str, body: bytes, place: Place, table: ErrorTable = OPENAI) -> ReplyInvalid:
     """Return the error for a reply that is not what the protocol says, with the beginning of what came."""
     _, message = _read(body[:100_000])
     shown = place.clean(message)[:200]
     return ReplyInvalid(
         f"{place.url} sent {problem}: {shown}" if shown else f"{place.url} sent {problem}",
-        hint="check that base_url leads to a Chat Completions server, and no proxy answers in its place",
+        hint=f"check that base_url leads to a server that speaks {table.protocol} protocol, and no proxy answers in its place",
     )
 
 
@@ -134,13 +166,13 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return max(waits, default=None)
 
 
-def _by_words(words: str, message: str) -> type[ModelError] | None:
-    found = next((kind for word, kind in _BY_WORD if word in words), None)
-    return found or (ContextTooLong if _TOO_LONG.search(message) and "rate_limit" not in words else None)
+def _by_words(words: str, message: str, table: ErrorTable) -> type[ModelError] | None:
+    found = next((kind for word, kind in table.words if word in words), None)
+    return found or (ContextTooLong if table.too_long.search(message) and "rate_limit" not in words else None)
 
 
 def _read(body: bytes) -> tuple[str, str]:
-    """Return the error's code and type as one text, and its message, in whichever of the usual shapes it came."""
+    """Return the error's code, type, status and reasons as one text, and its message, in whichever of the usual shapes it came."""
     text = body.decode(errors="replace")
     try:
         value = cast("JsonValue", json.loads(text))
@@ -151,7 +183,9 @@ def _read(body: bytes) -> tuple[str, str]:
     error = value.get("error", value)
     if not isinstance(error, dict):
         return "", str(error)
-    words = f"{error.get('code')} {error.get('type')}".lower()
+    details = error.get("details")
+    reasons = [each.get("reason") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    words = " ".join(map(str, (error.get("code"), error.get("type"), error.get("status"), *reasons))).lower()
     message = error.get("message") or error.get("detail")
     return words, message if isinstance(message, str) else text
 

@@ -83,7 +83,7 @@ class Models:
         loaded = self.loaded()
         openai, call = loaded.settings.openai, loaded.settings.model_call
         timeouts = Timeouts(call.connect_timeout_s, call.first_token_timeout_s, call.idle_timeout_s, call.total_timeout_s)
-        return OpenAIOptions(openai.key(loaded.environ, loaded.cwd), openai.base_url, timeouts, openai.organization)
+        return OpenAIOptions(openai.key(loaded.environ, loaded.cwd), openai.base_url, timeouts, organization=openai.organization)
 
 
 @dataclass(frozen=True, slots=True)

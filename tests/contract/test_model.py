@@ -49,7 +49,7 @@ async def openai_chat(script: list[Said]) -> AsyncGenerator[Model]:
 
 
 def wire(tool: str) -> str:
-    from agent_sdk.llm.openai_request import wire_name  # noqa: PLC0415 - what only this protocol needs
+    from agent_sdk.llm.tool_names import wire_name  # noqa: PLC0415 - what only this protocol needs
 
     return wire_name(tool)
 

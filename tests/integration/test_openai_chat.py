@@ -45,7 +45,7 @@ async def asking(
 async def opened(
     url: str, key: str | None = None, timeouts: Timeouts | None = None, max_bytes: int = 1_000_000
 ) -> AsyncGenerator[OpenAIChat]:
-    model = OpenAIChat(OpenAIOptions(key, url, timeouts or Timeouts(), "org-1", max_bytes))
+    model = OpenAIChat(OpenAIOptions(key, url, timeouts or Timeouts(), organization="org-1", max_reply_bytes=max_bytes))
     try:
         yield model
     finally:

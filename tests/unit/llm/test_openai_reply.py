@@ -12,6 +12,7 @@ from agent_sdk.core.messages import ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import ModelReply, ReasoningDelta, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.openai_reply import ReplyAssembly, parse_usage
+from agent_sdk.llm.output import Output
 from agent_sdk.llm.sse import EventBytes
 from agent_sdk.llm.vendor_errors import Place
 from agent_sdk.testing import Call, ChatReply
@@ -29,7 +30,7 @@ SAID = ChatReply(
 
 
 def assembly(*, is_wrapped: bool = False) -> ReplyAssembly:
-    return ReplyAssembly(StepId("t3"), Place("here"), {"files_read": "files.read"}, is_wrapped)
+    return ReplyAssembly(StepId("t3"), Place("here"), {"files_read": "files.read"}, Output("native", {}, is_wrapped=is_wrapped))
 
 
 def read(*data: bytes) -> ModelReply:

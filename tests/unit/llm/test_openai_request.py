@@ -10,7 +10,9 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
-from agent_sdk.llm.openai_request import Once, RequestWriter, encode_message, wire_name
+from agent_sdk.llm.encoding import Once
+from agent_sdk.llm.openai_request import RequestWriter, encode_message
+from agent_sdk.llm.tool_names import wire_name
 from agent_sdk.testing.chat_protocol import ChatRequest, parse_request
 
 ONE = StepId("t1.1")

@@ -31,7 +31,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 def test_an_address_is_shown_without_user_and_password() -> None:
     options = OpenAIOptions(None, "https://me:pass@host:8443/v1/")
-    assert options.place == "https://host:8443/v1"
+    assert options.place.url == "https://host:8443/v1"
     assert "pass" not in repr(options)
 
 
