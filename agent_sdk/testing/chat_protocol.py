@@ -39,12 +39,29 @@ class ImageUrl(Wire):
     url: str
 
 
-class ContentPart(Wire):
-    """A text or an image."""
+class InlineFile(Wire):
+    """A file in the message itself, or one that was sent before."""
 
-    type: Literal["text", "image_url"]
+    filename: str | None = None
+    file_data: Annotated[str, Field(pattern="^data:")] | None = None
+    file_id: str | None = None
+
+
+class InlineAudio(Wire):
+    """Sound in base64."""
+
+    data: str
+    format: Literal["wav", "mp3"]
+
+
+class ContentPart(Wire):
+    """A text, an image, a sound or another file."""
+
+    type: Literal["text", "image_url", "input_audio", "file"]
     text: str = ""
     image_url: ImageUrl | None = None
+    input_audio: InlineAudio | None = None
+    file: InlineFile | None = None
 
 
 class ChatMessage(Wire):
@@ -116,14 +133,41 @@ class StreamOptions(Wire):
     include_usage: bool = False
 
 
+class NamedFunction(Wire):
+    """A function by its name."""
+
+    name: str
+
+
+class ForcedFunction(Wire):
+    """The one function that must be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
 class ChatRequest(Wire):
-    """A well-formed request; `authorization` is the header."""
+    """A well-formed request."""
 
     model: Annotated[str, Field(min_length=1)]
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     tools: Annotated[list[FunctionTool], Field(min_length=1)] | None = None
+    tool_choice: Literal["auto", "required", "none"] | ForcedFunction | None = None
+    parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: int | None = None
+    stop: str | Annotated[list[str], Field(min_length=1, max_length=4)] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     stream: bool = False
@@ -152,6 +196,18 @@ class ChatRequest(Wire):
     def output_schema(self) -> Mapping[str, JsonValue] | None:
         schema = self.response_format.json_schema if self.response_format is not None else None
         return None if schema is None else schema.schema_
+
+    @model_validator(mode="after")
+    def _choice_has_tools(self) -> Self:
+        if self.tools is None and self.tool_choice is not None:
+            raise ValueError("'tool_choice' is only allowed when 'tools' are specified")
+        if self.tools is None and self.parallel_tool_calls is not None:
+            raise ValueError("'parallel_tool_calls' is only allowed when 'tools' are specified")
+        if isinstance(self.tool_choice, ForcedFunction):
+            name = self.tool_choice.function.name
+            if name not in {tool.function.name for tool in self.tools or ()}:
+                raise ValueError(f"Tool choice {name!r} not found in 'tools' parameter")
+        return self
 
     @model_validator(mode="after")
     def _results_follow_calls(self) -> Self:
