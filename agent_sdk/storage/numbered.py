@@ -22,7 +22,7 @@ class Migration:
         return hashlib.sha256(self.script.encode()).hexdigest()
 
 
-def load_migrations(dialect: Literal["sqlite", "postgres"]) -> list[Migration]:
+def load_migrations(dialect: Literal["sqlite", "postgres", "sqlite_memory", "postgres_memory"]) -> list[Migration]:
     """Return the scripts that this code brings, in order."""
     found: list[Migration] = []
     for file in files("agent_sdk.storage").joinpath("migrations", dialect).iterdir():
