@@ -8,7 +8,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from pydantic import JsonValue
 
 from agent_sdk.core.digest import digest_of
-from agent_sdk.core.ids import RunId, StepId, TenantId
+from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
 
@@ -114,7 +114,7 @@ class ToolContext(Generic[DepsT_co]):
 
     `idempotency_key` is the same for every attempt of the step. `deadline_s` is on the clock of `time.monotonic()`; None means no limit.
     `log` writes to the operator's log, with the run and the step named. `report(note, fraction)` shows progress to whoever watches
-    (fraction 0 to 1, or None).
+    (fraction 0 to 1, or None). `principal` is the user whom the run acts for, None where none was named; `agent` the name of the agent.
     """
 
     tenant: TenantId
@@ -126,6 +126,8 @@ class ToolContext(Generic[DepsT_co]):
     deadline_s: float | None = None
     report: Callable[[str, float | None], None] = ignore_progress
     log: Log = field(default_factory=NoLog)
+    principal: PrincipalId | None = None
+    agent: str = ""
 
 
 def output_misfit(tool: ToolSpec, output: JsonValue) -> str | None:

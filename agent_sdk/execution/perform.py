@@ -144,7 +144,10 @@ class Performer:
         run, deadline_s = self.run, self.parts.clock.monotonic() + limit_s
         report = partial(self._report, state.id, attempt)
         log = logging.LoggerAdapter(_LOG, {"tenant": run.tenant, "run_id": run.run_id, "step_id": state.id})
-        return ToolContext(run.tenant, run.run_id, state.id, attempt, state.key or "", self.parts.deps, deadline_s, report, log)
+        principal, agent = (run.created.principal, run.created.agent) if run.created is not None else (None, "")
+        return ToolContext(
+            run.tenant, run.run_id, state.id, attempt, state.key or "", self.parts.deps, deadline_s, report, log, principal, agent
+        )
 
     def _report(self, step: StepId, attempt: int, note: str, fraction: float | None) -> None:
         if self.parts.tokens.wants(self.run.run_id):

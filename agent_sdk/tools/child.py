@@ -16,7 +16,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, NotDone, OutsideError, ResultInvalid
-from agent_sdk.core.ids import RunId, StepId, TenantId
+from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.tools.declaration import Declaration, Options
 from agent_sdk.tools.isolation import Home, Limits, imported
@@ -37,10 +37,13 @@ class Request:
     attempt: int
     idempotency_key: str
     left_s: float | None
+    principal: PrincipalId | None = None
+    agent: str = ""
 
     def context(self) -> ToolContext[None]:
         deadline_s = None if self.left_s is None else time.monotonic() + self.left_s
-        return ToolContext(self.tenant, self.run_id, self.step_id, self.attempt, self.idempotency_key, None, deadline_s)
+        names = self.tenant, self.run_id, self.step_id, self.attempt, self.idempotency_key
+        return ToolContext(*names, None, deadline_s, principal=self.principal, agent=self.agent)
 
 
 def perform(request: Request) -> str:

@@ -74,7 +74,7 @@ class ProcessPool:
         """
         left_s = None if context.deadline_s is None else context.deadline_s - time.monotonic()
         names = context.tenant, context.run_id, context.step_id, context.attempt, context.idempotency_key
-        request = Request(home, json.dumps(dict(args)), limits, *names, left_s)
+        request = Request(home, json.dumps(dict(args)), limits, *names, left_s, context.principal, context.agent)
         async with self._free:
             if self._closed:
                 raise NoProcessFree("the process pool is closed", hint="a runtime that was closed calls no more tools: open another")
