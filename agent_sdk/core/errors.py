@@ -169,9 +169,32 @@ class StepLimit(LimitError):
 
 
 class LedgerRefused(LimitError):
-    """A reservation would take a budget over its limit; nothing was written."""
+    """A reservation of `needed` would take the ledger's row `row` over its limit; nothing was written."""
 
     code = "budget_exceeded"
+    row: str = ""
+    needed: int = 0
+    limit: int = 0
+    reserved: int = 0
+    settled: int = 0
+
+
+class ContextFull(LimitError):
+    """What the model would be sent is more than it may get, and nothing of it can be left out."""
+
+    code = "context_full"
+
+
+class InputRefused(RequestError):
+    """A guardrail refuses the goal."""
+
+    code = "input_refused"
+
+
+class GuardrailRefused(LimitError):
+    """A guardrail refuses the answer."""
+
+    code = "guardrail_refused"
 
 
 class PlanError(OutsideError):
