@@ -42,8 +42,8 @@ class ChatProtocol:
         return Outgoing("/chat/completions", self._writer.body(request, is_stream=is_stream, has_schema=has_schema))
 
     def assembly(self, request: ModelRequest, headers: Mapping[str, str]) -> ReplyAssembly:
-        names = self._writer.toolbox(request).names
-        output = self._writer.output(request)
+        names = self._writer.offers.toolbox(request).names
+        output = self._writer.offers.output(request)
         return ReplyAssembly(request.id, self._place, names, output, OPENAI.request_id(headers))
 
     def relents(self, request: ModelRequest, error: ModelError) -> bool:

@@ -249,6 +249,7 @@ def parse_usage(usage: JsonValue) -> Usage:
         _count(usage.get("completion_tokens")),
         _detail(usage, "prompt_tokens_details", "cached_tokens"),
         _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        cache_write_tokens=_detail(usage, "prompt_tokens_details", "cache_write_tokens"),
     )
 
 

@@ -10,9 +10,10 @@ from agent_sdk.core.messages import FilePart, Message, ReasoningPart, TextPart, 
 from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.encoding import Once, encode_extra, encode_json
+from agent_sdk.llm.offers import Offers, forced_tool, tool_choice
 from agent_sdk.llm.output import Output
 from agent_sdk.llm.strict_schema import NotStrict, strict_schema
-from agent_sdk.llm.tool_names import Toolbox, pack, wire_id, wire_name
+from agent_sdk.llm.tool_names import wire_id, wire_name
 
 DIALECT = "openai.chat"
 _TAKEN = frozenset({"messages", "model", "response_format", "stream", "stream_options", "tools"})
@@ -20,84 +21,62 @@ _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """An output and its encoded format."""
-
-    output: Output
-    encoded: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class RequestWriter:
     """Writes the body of requests. `token_limit_field` is what the server calls the bound on a reply's tokens."""
 
     token_limit_field: str
-    _toolboxes: Once[Toolbox] = field(default_factory=Once[Toolbox])
-    _with_output: Once[Once[Toolbox]] = field(default_factory=Once[Once[Toolbox]])
-    _outputs: Once[dict[str, _Asked]] = field(default_factory=Once[dict[str, _Asked]])
+    offers: Offers = field(default_factory=lambda: Offers(_tool))
+    _formats: Once[bytes] = field(default_factory=Once[bytes])
 
     def body(self, request: ModelRequest, *, is_stream: bool, has_schema: bool) -> bytes:
-        """Return the request's JSON; without `has_schema`, an output schema stands in the instructions instead."""
+        """Return the request's JSON; without `has_schema`, an output schema stands in the instructions instead.
+
+        Raises:
+            BadRequest: a message refers to a file that this protocol cannot carry.
+            ConfigError: two tools have the same name, or `extra` says what other settings say.
+        """
         tail: list[bytes] = [b"]"]
         instructions = request.instructions
-        output = self.output(request)
-        if request.tools or (output is not None and output.mode == "tool"):
-            tail.append(b',"tools":' + self.toolbox(request).encoded)
+        output = self.offers.output(request)
+        has_tools = bool(request.tools) or (output is not None and output.mode == "tool")
+        if has_tools:
+            tail.append(b',"tools":' + self.offers.toolbox(request).encoded)
         if output is not None:
             if output.mode == "native" and has_schema:
-                tail.append(self._asked(request, output.mode).encoded)
+                tail.append(self._formats.get(output, lambda: _format(output)))
             elif output.mode != "tool":
                 instructions = output.in_words(instructions)
                 tail.append(b',"response_format":{"type":"json_object"}' if output.mode == "native" else b"")
-        tail.extend(self._settings(request.settings, output, has_tools=bool(request.tools)))
+        tail.extend(self._settings(request.settings, output, has_tools=has_tools))
         tail.append(b',"stream":true,"stream_options":{"include_usage":true}}' if is_stream else b"}")
         messages = request.conversation.encoded(DIALECT, encode_message)
         if instructions:
             messages = [b'{"role":"system","content":' + encode_json(instructions) + b"}", *messages]
         return b'{"model":' + encode_json(request.model) + b',"messages":[' + b",".join(messages) + b"".join(tail)
 
-    def toolbox(self, request: ModelRequest) -> Toolbox:
-        """Return the request's tools, with the one that takes its output where there is one."""
-        output = self.output(request)
-        if output is None or output.mode != "tool":
-            return self._toolboxes.get(request.tools, lambda: pack(request.tools, _tool))
-        known = self._with_output.get(output, Once[Toolbox])
-        return known.get(request.tools, lambda: pack((*request.tools, output.tool), _tool))
-
-    def output(self, request: ModelRequest) -> Output | None:
-        """Return how the request's output is asked for; None where it is text."""
-        if request.output_schema is None:
-            return None
-        return self._asked(request, request.settings.output_mode or "native").output
-
-    def _asked(self, request: ModelRequest, mode: str) -> _Asked:
-        schema = request.output_schema or {}
-        known = self._outputs.get(schema, dict[str, _Asked])
-        if mode not in known:
-            output = Output.of(schema, request.settings.output_mode or "native")
-            known[mode] = _Asked(output, _format(output))
-        return known[mode]
-
     def _settings(self, settings: ModelSettings, output: Output | None, *, has_tools: bool) -> Iterator[bytes]:
-        for name, value in (
-            ("temperature", settings.temperature),
-            ("top_p", settings.top_p),
-            ("seed", settings.seed),
-            (self.token_limit_field, settings.max_output_tokens),
-            ("reasoning_effort", settings.reasoning),
-            ("stop", list(settings.stop_sequences) or None),
-            ("parallel_tool_calls", settings.parallel_tool_calls if has_tools else None),
-        ):
-            if value is not None:
-                yield b',"%b":%b' % (name.encode(), encode_json(value))
-        if settings.force_tool is not None:
-            yield b',"tool_choice":{"type":"function","function":{"name":%b}}' % encode_json(wire_name(settings.force_tool))
-        elif settings.tool_choice != "auto" and has_tools:
-            yield b',"tool_choice":"%b"' % settings.tool_choice.encode()
-        elif output is not None and output.mode == "tool":
-            yield b',"tool_choice":"required"'
+        said = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "seed": settings.seed,
+            self.token_limit_field: settings.max_output_tokens,
+            "reasoning_effort": settings.reasoning,
+            "stop": list(settings.stop_sequences) or None,
+            "parallel_tool_calls": settings.parallel_tool_calls if has_tools else None,
+            "tool_choice": _tool_choice(settings, output, has_tools=has_tools),
+        }
+        given = {name: value for name, value in said.items() if value is not None}
+        for name, value in given.items():
+            yield b',"%b":%b' % (name.encode(), encode_json(value))
         if settings.extra:
-            yield encode_extra(settings.extra, _TAKEN)
+            yield encode_extra(settings.extra, _TAKEN | given.keys())
+
+
+def _tool_choice(settings: ModelSettings, output: Output | None, *, has_tools: bool) -> JsonValue:
+    if (forced := forced_tool(settings, output)) is not None:
+        return {"type": "function", "function": {"name": wire_name(forced)}}
+    choice = tool_choice(settings, output)
+    return choice if has_tools and choice != "auto" else None
 
 
 def encode_message(message: Message) -> bytes:

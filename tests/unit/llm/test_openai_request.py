@@ -70,7 +70,7 @@ def test_a_message_is_encoded_once_however_often_it_is_sent() -> None:
 
 def test_tools_are_encoded_once_for_the_same_tuple() -> None:
     writer, tools = RequestWriter("max_tokens"), (SEARCH,)
-    boxes = [writer.toolbox(ModelRequest(StepId(f"t{n}"), "m", conversation(), tools=tools)) for n in range(2)]
+    boxes = [writer.offers.toolbox(ModelRequest(StepId(f"t{n}"), "m", conversation(), tools=tools)) for n in range(2)]
     assert boxes[0] is boxes[1]
 
 
@@ -87,7 +87,7 @@ def test_a_name_that_the_protocol_forbids_is_replaced_and_found_again() -> None:
     request = ModelRequest(StepId("t1"), "m", conversation(), tools=tools)
     sent = asked(request)
     wire_names = [tool.function.name for tool in sent.tools or ()]
-    back = RequestWriter("max_tokens").toolbox(request).names
+    back = RequestWriter("max_tokens").offers.toolbox(request).names
     assert [back.get(name, name) for name in wire_names] == names
     assert wire_names[-1] == "plain_name-1"
 
