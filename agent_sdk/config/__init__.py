@@ -3,15 +3,27 @@ from agent_sdk.config.findings import BadSetting, Origin, SettingsInvalid, mask_
 from agent_sdk.config.load import LoadedSettings, load_settings
 from agent_sdk.config.marks import DocumentError, Place
 from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef, SecretUnresolved
-from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallSettings, OpenAISettings, Settings, ThreadSettings
+from agent_sdk.config.settings import (
+    BreakerSettings,
+    LimitSettings,
+    LoggingSettings,
+    ModelCallSettings,
+    RateLimitSettings,
+    Settings,
+    ThreadSettings,
+)
 from agent_sdk.config.show import SettingRow, show_settings
 from agent_sdk.config.sources import read_environ
+from agent_sdk.config.vendors import AnthropicSettings, GeminiSettings, OpenAISettings, VendorSettings
 
 __all__ = [
     "MAX_DOCUMENT_BYTES",
+    "AnthropicSettings",
     "BadSetting",
+    "BreakerSettings",
     "Document",
     "DocumentError",
+    "GeminiSettings",
     "LimitSettings",
     "LoadedSettings",
     "LoggingSettings",
@@ -19,6 +31,7 @@ __all__ = [
     "OpenAISettings",
     "Origin",
     "Place",
+    "RateLimitSettings",
     "Secret",
     "SecretLiteral",
     "SecretRef",
@@ -27,6 +40,7 @@ __all__ = [
     "Settings",
     "SettingsInvalid",
     "ThreadSettings",
+    "VendorSettings",
     "load_settings",
     "mask_url",
     "read_document",

@@ -4,13 +4,14 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, cast, get_args, get_origin
+from typing import Literal, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
 from agent_sdk.config.secret import SecretRef
-from agent_sdk.config.settings import Expects, Settings
+from agent_sdk.config.settings import Settings
+from agent_sdk.config.values import Expects
 
 ENV_PREFIX = "AGENT_SDK__"
 
@@ -49,13 +50,13 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[Key]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _keys(kind, f"{name}.")
             continue
-        members = cast("tuple[object, ...]", get_args(kind) if isinstance(kind, types.UnionType) else (kind,))
+        members = cast("tuple[object, ...]", get_args(kind) if get_origin(kind) in {types.UnionType, Union} else (kind,))
         yield Key(
             name=prefix + name,
             expected=_expected(members, field.metadata),
             is_number=int in members or float in members,
             is_nullable=types.NoneType in members,
-            is_secret=SecretRef in members,
+            is_secret=SecretRef in members or any(isinstance(fact, Expects) and fact.may_hold_secrets for fact in field.metadata),
         )
 
 
@@ -63,10 +64,11 @@ def _expected(members: Sequence[object], facts: Sequence[object]) -> str:
     for fact in facts:
         if isinstance(fact, Expects):
             return fact.words
+    or_null = ", or null" if types.NoneType in members else ""
     if get_origin(members[0]) is Literal:
-        return f"one of {', '.join(get_args(members[0]))}"
+        return f"one of {', '.join(get_args(members[0]))}{or_null}"
     words = "a whole number" if int in members else "a number"
-    return f"{words} {_bounds(facts)}{', or null' if types.NoneType in members else ''}"
+    return f"{words} {_bounds(facts)}{or_null}"
 
 
 def _bounds(facts: Sequence[object]) -> str:

@@ -2,146 +2,55 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Literal, cast
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    SecretStr,
-    ValidationInfo,
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
+
+from agent_sdk.config.values import (
+    Expects,
+    Names,
+    Section,
+    app_name,
+    dispatch_url,
+    journal_url,
+    model_name,
+    model_names,
+    store_url,
+    structured,
+    wrong,
 )
-from pydantic_core import PydanticCustomError
+from agent_sdk.config.vendors import AnthropicSettings, GeminiSettings, OpenAISettings
+from agent_sdk.core.model import ModelSettings, OutputMode, Reasoning
 
-from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef
-
-OPENAI_URL = "https://api.openai.com/v1"
-JOURNAL_SCHEMES = ("sqlite", "memory", "postgresql", "postgres")
-
-_MODEL = re.compile(r"[a-z][a-z0-9_-]*:[\x21-\x7e]+")
-_APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_LIMITED = re.compile(r"tenant|tenant:[A-Za-z0-9][A-Za-z0-9._-]{0,127}|(?!tenant\b)[a-z][a-z0-9_-]*(?::[\x21-\x7e]+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Expects:
-    """What a setting's value must be, in words for people; without one, type and bounds say it."""
-
-    words: str
-
-
-def _wrong(hint: str = "") -> PydanticCustomError:
-    return PydanticCustomError("wrong_value", "not as expected", {"hint": hint})
+def _rate_limits(value: object) -> "dict[str, RateLimitSettings]":
+    given = structured(value)
+    if not isinstance(given, Mapping):
+        raise wrong("write a mapping such as openai: {requests_per_minute: 500}")
+    return {_limited(name): _rate_limit(str(name), limit) for name, limit in cast("Mapping[object, object]", given).items()}
 
 
-def _model(name: str | None) -> str | None:
-    if name is not None and not _MODEL.fullmatch(name):
-        raise _wrong(f"did you mean openai:{name}?" if re.fullmatch(r"[\w.-]+", name) else "")
+def _limited(name: object) -> str:
+    if not isinstance(name, str) or not _LIMITED.fullmatch(name):
+        raise wrong("a limit is named openai:gpt-5-mini, openai, tenant or tenant:NAME")
     return name
 
 
-def _app(name: str | None) -> str | None:
-    if name is not None and not _APP.fullmatch(name):
-        raise _wrong("name the module and the App within it, as in my_agents.main:app")
-    return name
-
-
-def _split(url: str) -> SplitResult:
+def _rate_limit(name: str, value: object) -> "RateLimitSettings":
     try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise _wrong("it cannot be read as a URL") from error
-    if any(character.isspace() or not character.isprintable() for character in url):
-        raise _wrong("a URL holds no spaces")
-    return parts
-
-
-def _journal(url: str) -> str:
-    parts = _split(url)
-    if parts.scheme not in JOURNAL_SCHEMES:
-        raise _wrong(f"the schemes are {', '.join(JOURNAL_SCHEMES)}")
-    if parts.scheme == "sqlite" and (parts.netloc or len(parts.path) < 2):
-        raise _wrong("three slashes stand before a path: sqlite:///agent.db, four before an absolute one")
-    return url
-
-
-def _dispatch(url: str | None) -> str | None:
-    if url is None:
-        return None
-    parts = _split(url)
-    if parts.scheme not in {"nats", "tls"} or not parts.hostname:
-        raise _wrong("a queue over NATS is named nats://host:4222; without one, the journal itself tells workers of runs")
-    return url
-
-
-def _base_url(url: str) -> str:
-    parts = _split(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise _wrong(f"such as {OPENAI_URL} or http://localhost:11434/v1")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise _wrong("write no user, password, query or fragment; the key belongs in api_key")
-    return url.rstrip("/")
-
-
-def _secret(value: object, info: ValidationInfo) -> Secret | None:
-    """Read a reference; other text only where the loader says that it came from a place which holds secrets anyway."""
-    if value is None or isinstance(value, SecretRef | SecretLiteral):
-        return value
-    if not isinstance(value, str):
-        raise _wrong()
-    if ref := SecretRef.parse(value):
-        return ref
-    if value.startswith(("env:", "file:")):
-        raise _wrong("a variable's name has letters, digits and _ alone; a path is not empty")
-    context: object = info.context
-    if isinstance(context, Mapping) and context.get("literal_secrets"):  # pyright: ignore[reportUnknownMemberType]  (pydantic does not type it)
-        return SecretLiteral(SecretStr(value))
-    raise PydanticCustomError(
-        "literal_secret",
-        "a secret may not stand here itself",
-        {"hint": "put it into an environment variable or a file, and write env:NAME or file:PATH here"},
-    )
+        limit = RateLimitSettings.model_validate(value, strict=True)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
+        raise wrong(f"look at {name}: {where}: {error.errors()[0]['msg']}") from error
+    if limit == RateLimitSettings():
+        raise wrong(f"{name} limits nothing: give requests_per_minute, tokens_per_minute or concurrent")
+    return limit
 
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
-
-
-class Section(BaseModel):
-    """Base of the tree: unchangeable, closed to unknown keys, and silent about what it was given."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True)
-
-
-class OpenAISettings(Section):
-    """How to reach OpenAI, or any server that speaks its protocol."""
-
-    api_key: Annotated[
-        SecretRef | SecretLiteral | None,
-        PlainValidator(_secret),
-        PlainSerializer(str, return_type=str, when_used="unless-none"),
-        Expects("a reference to a secret, env:NAME or file:PATH, or null"),
-    ] = SecretRef("env", "OPENAI_API_KEY")
-    base_url: Annotated[str, AfterValidator(_base_url), Expects("an http or https URL")] = OPENAI_URL
-    organization: Annotated[str | None, Expects("an organization's id, or null")] = Field(default=None, pattern=r"^[\x21-\x7e]{1,200}$")
-
-    def key(self, environ: Mapping[str, str], cwd: Path | None = None) -> str | None:
-        """Fetch the API key; None where none is set, or where only the default reference is and another server than OpenAI's is asked.
-
-        Raises:
-            SecretUnresolved: the key cannot be had.
-        """
-        by_default = "api_key" not in self.model_fields_set
-        if self.api_key is None or (by_default and self.base_url != OPENAI_URL and not environ.get("OPENAI_API_KEY")):
-            return None
-        return self.api_key.resolve(environ, cwd)
 
 
 class ModelCallSettings(Section):
@@ -153,7 +62,42 @@ class ModelCallSettings(Section):
     total_timeout_s: float = Field(default=600.0, gt=0, le=86400)
     max_attempts: int = Field(default=4, ge=1, le=20)
     temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    seed: int | None = Field(default=None, ge=0, le=2_147_483_647)
     max_output_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
+    reasoning: Reasoning | None = None
+    parallel_tool_calls: Annotated[bool | None, Expects("true, false or null")] = None
+    output_mode: OutputMode | None = None
+    cache: Literal["short", "long"] | None = None
+
+    def asked(self) -> ModelSettings:
+        """Return what is asked of a model that nobody asks for something else."""
+        return ModelSettings(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+            max_output_tokens=self.max_output_tokens,
+            reasoning=self.reasoning,
+            parallel_tool_calls=self.parallel_tool_calls,
+            output_mode=self.output_mode,
+            cache=self.cache,
+        )
+
+
+class RateLimitSettings(Section):
+    """How much may be asked of a vendor, a model or for a tenant; None means no limit."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
+    tokens_per_minute: int | None = Field(default=None, ge=1, le=100_000_000_000)
+    concurrent: int | None = Field(default=None, ge=1, le=1_000_000)
+
+
+class BreakerSettings(Section):
+    """After how many failures within a time a model is left alone, and for how long; with `failures` None it is asked again and again."""
+
+    failures: int | None = Field(default=5, ge=1, le=10_000)
+    window_s: float = Field(default=60.0, gt=0, le=86_400)
+    open_s: float = Field(default=30.0, gt=0, le=86_400)
 
 
 class LimitSettings(Section):
@@ -214,15 +158,28 @@ class WorkerSettings(Section):
 class Settings(Section):
     """All that an operator may set; relative paths start at the working directory."""
 
-    model: Annotated[str | None, AfterValidator(_model), Expects("vendor:name such as openai:gpt-5-mini, or null")] = None
-    app: Annotated[str | None, AfterValidator(_app), Expects("module:app, or null")] = None
-    journal: Annotated[str, AfterValidator(_journal), Expects("a URL such as sqlite:///agent.db")] = "sqlite:///agent.db"
+    model: Annotated[str | None, AfterValidator(model_name), Expects("vendor:name such as openai:gpt-5-mini, or null")] = None
+    fallbacks: Annotated[tuple[str, ...], Names, AfterValidator(model_names), Expects("a list of models such as [openai:gpt-5-mini]")] = ()
+    app: Annotated[str | None, AfterValidator(app_name), Expects("module:app, or null")] = None
+    journal: Annotated[str, AfterValidator(journal_url), Expects("a URL such as sqlite:///agent.db")] = "sqlite:///agent.db"
     tenant: Annotated[str, Expects("1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit")] = Field(
         default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
     )
-    dispatch: Annotated[str | None, AfterValidator(_dispatch), Expects("a URL such as nats://localhost:4222, or null")] = None
+    dispatch: Annotated[str | None, AfterValidator(dispatch_url), Expects("a URL such as nats://localhost:4222, or null")] = None
+    catalog: Annotated[str | None, Expects("the path of a catalog of models, or null")] = Field(default=None, min_length=1, max_length=4096)
+    allow_unpriced: Annotated[bool, Expects("true or false")] = False
+    rate_limits: Annotated[
+        Mapping[str, RateLimitSettings],
+        PlainValidator(_rate_limits),
+        Expects("a mapping of models, vendors or tenants to their limits"),
+    ] = {}
+    rate_store: Annotated[str | None, AfterValidator(store_url), Expects("a URL such as redis://localhost:6379, or null")] = None
+    rate_max_wait_s: float = Field(default=60.0, ge=0, le=86_400)
+    breaker: BreakerSettings = BreakerSettings()
     worker: WorkerSettings = WorkerSettings()
     openai: OpenAISettings = OpenAISettings()
+    anthropic: AnthropicSettings = AnthropicSettings()
+    gemini: GeminiSettings = GeminiSettings()
     model_call: ModelCallSettings = ModelCallSettings()
     limits: LimitSettings = LimitSettings()
     logging: LoggingSettings = LoggingSettings()

@@ -1,7 +1,11 @@
 """The settings as people see them: each key with its value, secrets masked, and where it came from."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
+
+from pydantic import BaseModel
 
 from agent_sdk.config.findings import mask_url, printable
 from agent_sdk.config.load import LoadedSettings
@@ -27,7 +31,21 @@ def show_settings(loaded: LoadedSettings) -> Iterator[SettingRow]:
 
 
 def _render(value: object) -> str:
-    if value is None:
-        return "null"
-    text = str(value)
-    return printable(mask_url(text) if "://" in text else text)
+    plain = _plain(value)
+    return plain if isinstance(plain, str) else printable(json.dumps(plain, ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    """Return JSON data; a secret is its reference, or a mask."""
+    match value:
+        case None | bool():
+            return value
+        case tuple():
+            return [_plain(inner) for inner in cast("tuple[object, ...]", value)]
+        case Mapping():
+            return {name: _plain(inner) for name, inner in cast("Mapping[str, object]", value).items()}
+        case BaseModel():
+            return value.model_dump(exclude_none=True)
+        case _:
+            text = str(value)
+            return printable(mask_url(text) if "://" in text else text)

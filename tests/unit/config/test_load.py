@@ -234,3 +234,13 @@ def test_no_secret_is_ever_shown(tmp_path: Path, secret: str, layer: Layer) -> N
     holds, text = told(tmp_path, environ, {"openai.api_key": secret} if layer == "command line" else {})
     assert secret not in text
     assert holds == (layer in {".env", "environment"})
+
+
+def test_a_secret_in_a_header_is_told_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "agent-sdk.yaml").write_text("openai:\n  headers: {Authorization: Bearer sk-hush}\n")
+    environ = {"AGENT_SDK__GEMINI__HEADERS": "Authorization: sk-hush"}
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(environ=environ, cwd=tmp_path)
+    assert "sk-hush" not in str(caught.value)
+    assert "agent-sdk.yaml:2:3 (openai.headers): a secret may not stand here itself" in str(caught.value)
+    assert "in a variable it is written as JSON" in str(caught.value)

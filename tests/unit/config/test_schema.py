@@ -9,6 +9,9 @@ def test_every_key_says_what_it_expects() -> None:
     assert expected["limits.run_timeout_s"] == "a number above 0 and up to 31536000, or null"
     assert expected["model_call.temperature"] == "a number from 0 to 2, or null"
     assert expected["logging.format"] == "one of json, text"
+    assert expected["model_call.reasoning"] == "one of none, minimal, low, medium, high, or null"
+    assert expected["model_call.parallel_tool_calls"] == "true, false or null"
+    assert expected["fallbacks"] == "a list of models such as [openai:gpt-5-mini]"
     assert expected["openai.api_key"] == "a reference to a secret, env:NAME or file:PATH, or null"
 
 
@@ -19,7 +22,10 @@ def test_every_key_has_its_variable() -> None:
 
 
 def test_the_table_knows_what_a_key_may_hold() -> None:
-    assert [name for name, key in keys().items() if key.is_secret] == ["openai.api_key"]
+    secret = {name for name, key in keys().items() if key.is_secret}
+    assert secret == {
+        f"{vendor}.{leaf}" for vendor in ("openai", "anthropic", "gemini") for leaf in ("api_key", "headers", "query", "proxy")
+    }
     assert keys()["app"].is_nullable
     assert not keys()["tenant"].is_nullable
     assert keys()["threads.size"].is_number
@@ -27,4 +33,5 @@ def test_the_table_knows_what_a_key_may_hold() -> None:
 
 
 def test_sections_hold_keys_and_are_none() -> None:
-    assert sections() == {"openai", "model_call", "limits", "logging", "threads", "worker", "backup", "retention"}
+    vendors = {"openai", "anthropic", "gemini"}
+    assert sections() == vendors | {"model_call", "breaker", "limits", "logging", "threads", "worker", "backup", "retention"}

@@ -6,9 +6,11 @@ import json
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from agent_sdk.config.secret import SecretLiteral, SecretRef, SecretUnresolved
-from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallSettings, OpenAISettings, Settings, ThreadSettings
+from agent_sdk.config.secret import SecretLiteral, SecretRef
+from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallSettings, RateLimitSettings, Settings, ThreadSettings
+from agent_sdk.config.vendors import OpenAISettings
 from agent_sdk.core.agent import Limits
+from agent_sdk.core.model import ModelSettings
 
 HUSH = "sk-hush"
 
@@ -43,6 +45,10 @@ def test_model_config_takes_a_temperature_in_its_range(temperature: float | None
         ("max_attempts", 0),
         ("max_attempts", 21),
         ("max_output_tokens", 0),
+        ("top_p", 0),
+        ("top_p", 1.1),
+        ("seed", -1),
+        ("seed", 1.5),
         ("connect_timeout_s", 0),
         ("total_timeout_s", float("inf")),
     ],
@@ -50,6 +56,87 @@ def test_model_config_takes_a_temperature_in_its_range(temperature: float | None
 def test_model_config_refuses_what_is_out_of_range(name: str, value: float) -> None:
     with pytest.raises(ValidationError):
         ModelCallSettings.model_validate({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("reasoning", "hard"), ("cache", "forever"), ("output_mode", "xml"), ("parallel_tool_calls", 2)]
+)
+def test_model_config_refuses_words_that_it_does_not_know(name: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        ModelCallSettings.model_validate({name: value})
+
+
+def test_model_config_is_what_a_model_is_asked_for() -> None:
+    assert ModelCallSettings().asked() == ModelSettings()
+    call = ModelCallSettings(
+        temperature=0.5,
+        top_p=0.9,
+        seed=7,
+        max_output_tokens=9,
+        reasoning="low",
+        parallel_tool_calls=False,
+        output_mode="tool",
+        cache="long",
+    )
+    assert call.asked() == ModelSettings(
+        temperature=0.5,
+        top_p=0.9,
+        seed=7,
+        max_output_tokens=9,
+        reasoning="low",
+        parallel_tool_calls=False,
+        output_mode="tool",
+        cache="long",
+    )
+
+
+@pytest.mark.parametrize("names", ["openai:a, anthropic:b", ["openai:a", "anthropic:b"], ("openai:a", "anthropic:b")])
+def test_fallbacks_are_a_list_or_a_text_with_commas(names: object) -> None:
+    assert Settings.model_validate({"fallbacks": names}).fallbacks == ("openai:a", "anthropic:b")
+
+
+@pytest.mark.parametrize("names", [["openai:a", "openai:a"], ["a"], "openai:a,b", [1], {"openai:a": 1}])
+def test_fallbacks_that_are_no_models_are_refused(names: object) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"fallbacks": names})
+
+
+def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
+    given = {"openai:gpt-5-mini": {"concurrent": 3}, "anthropic": {"requests_per_minute": 50}, "tenant": {"tokens_per_minute": 9}}
+    limits = Settings.model_validate({"rate_limits": {**given, "tenant:acme": {"concurrent": 1}}}).rate_limits
+    assert limits["openai:gpt-5-mini"] == RateLimitSettings(concurrent=3)
+    assert limits["tenant:acme"] == RateLimitSettings(concurrent=1)
+    assert Settings.model_validate({"rate_limits": json.dumps(given)}).rate_limits["tenant"].tokens_per_minute == 9
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (3, "write a mapping"),
+        ("{", "written as JSON"),
+        ({"OpenAI": {"concurrent": 1}}, "a limit is named"),
+        ({"tenant:-": {"concurrent": 1}}, "a limit is named"),
+        ({"openai": {"concurrent": 0}}, "openai: concurrent"),
+        ({"openai": {"concurrent": "3"}}, "openai: concurrent"),
+        ({"openai": {"rpm": 3}}, "openai: rpm"),
+        ({"openai": {}}, "limits nothing"),
+        ({"openai": 3}, "openai: it"),
+    ],
+)
+def test_rate_limits_that_do_not_hold_say_where(value: object, hint: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"rate_limits": value})
+    assert hint in caught.value.errors()[0].get("ctx", {})["hint"]
+
+
+@pytest.mark.parametrize("url", ["redis://localhost:6379", "rediss://h/1", "postgresql://u:p@h/db", None])
+def test_limits_are_shared_through_redis_or_postgres(url: str | None) -> None:
+    assert Settings(rate_store=url).rate_store == url
+
+
+def test_limits_are_shared_through_nothing_else() -> None:
+    with pytest.raises(ValidationError):
+        Settings(rate_store="mysql://h/db")
 
 
 @pytest.mark.parametrize("name", ["openai:gpt-5-mini", "openai:org/model:tag", "my-vendor:x"])
@@ -81,18 +168,6 @@ def test_a_journal_that_no_adapter_opens_is_refused(url: str) -> None:
         Settings(journal=url)
 
 
-def test_a_base_url_loses_its_last_slash() -> None:
-    assert OpenAISettings(base_url="http://localhost:11434/v1/").base_url == "http://localhost:11434/v1"
-
-
-@pytest.mark.parametrize(
-    "url", ["ftp://h", "https://", "localhost:11434", "https://u:p@h", "https://h?k=v", "https://h#f", "https://h:x", "https://h/\n"]
-)
-def test_a_base_url_is_plain_http(url: str) -> None:
-    with pytest.raises(ValidationError):
-        OpenAISettings(base_url=url)
-
-
 @pytest.mark.parametrize("tenant", ["", "a b", "-a", "a" * 129, "a/b"])
 def test_a_tenant_is_a_plain_name(tenant: str) -> None:
     with pytest.raises(ValidationError):
@@ -105,34 +180,8 @@ def test_the_level_may_be_written_small() -> None:
         LoggingSettings.model_validate({"level": 10})
 
 
-def test_a_literal_secret_is_taken_only_as_such() -> None:
-    literal = SecretLiteral(SecretStr(HUSH))
-    assert OpenAISettings(api_key=literal).api_key == literal
-    with pytest.raises(ValidationError) as caught:
-        OpenAISettings.model_validate({"api_key": HUSH})
-    assert HUSH not in str(caught.value)
-
-
 def test_no_form_of_the_settings_shows_a_secret() -> None:
     settings = Settings(openai=OpenAISettings(api_key=SecretLiteral(SecretStr(HUSH))))
     dumped = json.dumps(settings.model_dump(mode="json"))
     assert HUSH not in f"{settings} {settings!r} {settings.model_dump()} {dumped} {settings.model_dump_json()}"
     assert OpenAISettings(api_key=None).model_dump()["api_key"] is None
-
-
-def test_the_key_comes_from_the_environment_by_default() -> None:
-    assert OpenAISettings().key({"OPENAI_API_KEY": HUSH}) == HUSH
-    with pytest.raises(SecretUnresolved, match="OPENAI_API_KEY"):
-        OpenAISettings().key({})
-
-
-def test_another_server_needs_no_key_that_nobody_asked_for() -> None:
-    elsewhere = OpenAISettings(base_url="http://localhost:11434/v1")
-    assert elsewhere.key({}) is None
-    assert elsewhere.key({"OPENAI_API_KEY": HUSH}) == HUSH
-    assert OpenAISettings(api_key=None).key({"OPENAI_API_KEY": HUSH}) is None
-
-
-def test_a_key_that_was_asked_for_must_be_there() -> None:
-    with pytest.raises(SecretUnresolved):
-        OpenAISettings(base_url="http://localhost:11434/v1", api_key=SecretRef("env", "MINE")).key({})

@@ -118,7 +118,7 @@ def test_what_an_alias_stands_for_has_the_place_of_its_section(tmp_path: Path) -
         ("a.yaml", "- 1", "a.yaml:1:1: no settings; expected a mapping of settings; found a list"),
         ("a.json", '"sk-hush"', "a.json:1:1: no settings; expected a mapping of settings; found text"),
         ("a.yaml", "openai: sk-hush", "a.yaml:1:1 (openai): wrong type; expected a mapping of settings; found text"),
-        ("a.yaml", "limit: {a: sk-hush}", "a.yaml:1:1 (limit): unknown key; hint: `agent-sdk config show` lists all keys"),
+        ("a.yaml", "limit: {a: sk-hush}", "a.yaml:1:1 (limit): unknown key; hint: did you mean rate_limits?"),
         (
             "a.yaml",
             "limits.max_turns: 3",

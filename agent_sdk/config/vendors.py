@@ -1,0 +1,83 @@
+"""How vendors are reached: the settings of each, and what of them is a secret."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from agent_sdk.config.secret import Secret, SecretRef
+from agent_sdk.config.values import OPENAI_URL, BaseUrl, Expects, Key, Names, Pairs, Proxy, Section
+
+ANTHROPIC_URL = "https://api.anthropic.com"
+GEMINI_URL = "https://generativelanguage.googleapis.com"
+
+
+class VendorSettings(Section):
+    """How to reach a vendor, or a server that speaks its protocol. `headers` and `query` go with every request."""
+
+    own_url: ClassVar[str] = ""
+
+    api_key: Key = None
+    base_url: BaseUrl = "http://localhost"
+    headers: Pairs = Field(default={})
+    query: Pairs = Field(default={})
+    proxy: Proxy = None
+
+    def key(self, environ: Mapping[str, str], cwd: Path | None = None) -> str | None:
+        """Fetch the API key; None where none is set, or where only the default reference is and another server than the vendor's is asked.
+
+        Raises:
+            SecretUnresolved: the key cannot be had.
+        """
+        by_default = "api_key" not in self.model_fields_set
+        if self.api_key is None:
+            return None
+        if by_default and self.base_url != self.own_url and isinstance(self.api_key, SecretRef) and not environ.get(self.api_key.name):
+            return None
+        return self.api_key.resolve(environ, cwd)
+
+    def sent(self, environ: Mapping[str, str], cwd: Path | None = None) -> tuple[dict[str, str], dict[str, str], str | None]:
+        """Fetch headers, query and proxy as they are used.
+
+        Raises:
+            SecretUnresolved: a secret among them cannot be had.
+        """
+        headers = {name: _text(value, environ, cwd) for name, value in self.headers.items()}
+        query = {name: _text(value, environ, cwd) for name, value in self.query.items()}
+        return headers, query, None if self.proxy is None else _text(self.proxy, environ, cwd)
+
+
+class OpenAISettings(VendorSettings):
+    """How to reach OpenAI, or any server that speaks its protocols."""
+
+    own_url: ClassVar[str] = OPENAI_URL
+
+    api_key: Key = SecretRef("env", "OPENAI_API_KEY")
+    base_url: BaseUrl = OPENAI_URL
+    organization: Annotated[str | None, Expects("an organization's id, or null")] = Field(default=None, pattern=r"^[\x21-\x7e]{1,200}$")
+
+
+class AnthropicSettings(VendorSettings):
+    """How to reach Anthropic. `beta` are features that are asked for by name."""
+
+    own_url: ClassVar[str] = ANTHROPIC_URL
+
+    api_key: Key = SecretRef("env", "ANTHROPIC_API_KEY")
+    base_url: BaseUrl = ANTHROPIC_URL
+    api_version: Annotated[str, Expects("a version such as 2023-06-01")] = Field(default="2023-06-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    beta: Annotated[tuple[Annotated[str, Field(pattern=r"^[\x21-\x2b\x2d-\x7e]{1,200}$")], ...], Names, Expects("a list of names")] = ()
+
+
+class GeminiSettings(VendorSettings):
+    """How to reach Google Gemini."""
+
+    own_url: ClassVar[str] = GEMINI_URL
+
+    api_key: Key = SecretRef("env", "GEMINI_API_KEY")
+    base_url: BaseUrl = GEMINI_URL
+    api_version: Annotated[str, Expects("a version such as v1beta")] = Field(default="v1beta", pattern=r"^v\d+[a-z0-9]{0,20}$")
+
+
+def _text(value: str | Secret, environ: Mapping[str, str], cwd: Path | None) -> str:
+    return value if isinstance(value, str) else value.resolve(environ, cwd)
