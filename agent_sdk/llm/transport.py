@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import aiohttp
 
 from agent_sdk.core.errors import BadRequest, ModelError, ReplyInvalid, Unavailable
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
+from agent_sdk.core.usage import Usage
 from agent_sdk.llm.options import HttpRequest, VendorOptions
 from agent_sdk.llm.patience import Patience
 from agent_sdk.llm.sse import EventBytes
@@ -50,6 +51,16 @@ class Assembly(Protocol):
         Raises:
             ReplyInvalid: nothing came that could be one.
         """
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An assembly that learns before its end what the reply costs: a stream that breaks off was used all the same."""
+
+    @property
+    def used(self) -> Usage | None:
+        """What is known to have been used so far, None where nothing is."""
         ...
 
 
@@ -135,12 +146,13 @@ class HttpModel:
                 response.release()
         except (aiohttp.ClientError, OSError) as error:
             if assembly is None or not assembly.is_complete:
-                raise self._broken(TimeoutError() if patience.is_over else error, patience.exceeded) from _cause(error)
+                broken = self._broken(TimeoutError() if patience.is_over else error, patience.exceeded)
+                raise _metered(broken, assembly) from _cause(error)
         else:
             if incoming.is_too_large:
-                raise self._too_large()
+                raise _metered(self._too_large(), assembly)
             if not (assembly.is_done or assembly.is_complete or incoming.is_whole):
-                raise Unavailable(f"{self._place.url} ended its stream in the middle of the reply")
+                raise _metered(Unavailable(f"{self._place.url} ended its stream in the middle of the reply"), assembly)
         yield ReplyDone(assembly.reply())
 
     async def fetch(self, outgoing: Outgoing) -> bytes:
@@ -300,6 +312,12 @@ async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes |
         if (size := size + len(piece)) > max_bytes:
             return None
     return b"".join(pieces)
+
+
+def _metered(error: ModelError, assembly: object) -> ModelError:
+    if isinstance(assembly, Metered):
+        error.usage = assembly.used
+    return error
 
 
 def _cause(error: Exception) -> Exception | None:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, cast
 
@@ -92,7 +93,8 @@ class ErrorTable:
 
     `words` are looked for in the error's code, type, status and reasons, in lower case, and go before the HTTP status; `inside` are those
     of an error that comes without one, in the middle of a reply. `too_long` matches the message of a request beyond the model's context.
-    `request_ids` are the headers that may name the exchange.
+    `request_ids` are the headers that may name the exchange. `messages` are looked for in the message, in lower case, where a vendor has
+    no word of its own for what happened.
     """
 
     protocol: str
@@ -101,6 +103,7 @@ class ErrorTable:
     statuses: Mapping[int, type[ModelError]]
     too_long: re.Pattern[str]
     request_ids: tuple[str, ...] = ("x-request-id",)
+    messages: Words = ()
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         """Return the vendor's id of the exchange."""
@@ -163,11 +166,21 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return seconds if (seconds := _seconds(after)) is not None else _until(after, headers.get("Date"))
     exhausted = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
     waits = [wait for kind in exhausted if (wait := _duration(headers.get(f"x-ratelimit-reset-{kind}", ""))) is not None]
-    return max(waits, default=None)
+    return max([*waits, *_anthropic_waits(headers)], default=None)
+
+
+def _anthropic_waits(headers: Mapping[str, str]) -> Iterator[float]:
+    """Yield how long each of Anthropic's limits that is used up lasts: their ends are points in time (RFC 3339)."""
+    for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
+        if headers.get(f"anthropic-ratelimit-{kind}-remaining") == "0":
+            wait = _until(headers.get(f"anthropic-ratelimit-{kind}-reset", ""), headers.get("Date"))
+            if wait is not None:
+                yield wait
 
 
 def _by_words(words: str, message: str, table: ErrorTable) -> type[ModelError] | None:
     found = next((kind for word, kind in table.words if word in words), None)
+    found = found or next((kind for phrase, kind in table.messages if phrase in message.lower()), None)
     return found or (ContextTooLong if table.too_long.search(message) and "rate_limit" not in words else None)
 
 
@@ -185,6 +198,8 @@ def _read(body: bytes) -> tuple[str, str]:
         return "", str(error)
     details = error.get("details")
     reasons = [each.get("reason") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    if isinstance(details, dict):
+        reasons = [details.get("error_code")]
     words = " ".join(map(str, (error.get("code"), error.get("type"), error.get("status"), *reasons))).lower()
     message = error.get("message") or error.get("detail")
     return words, message if isinstance(message, str) else text
@@ -205,7 +220,8 @@ def _seconds(text: str | None) -> float | None:
 def _until(date: str, now: str | None) -> float | None:
     """Return the seconds to `date` on the server's own clock, so that ours may be wrong."""
     try:
-        return max(0.0, (parsedate_to_datetime(date) - parsedate_to_datetime(now or "")).total_seconds())
+        until = datetime.fromisoformat(date) if "T" in date[:11] else parsedate_to_datetime(date)
+        return max(0.0, (until - parsedate_to_datetime(now or "")).total_seconds())
     except (ValueError, TypeError):
         return None
 
