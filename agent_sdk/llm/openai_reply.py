@@ -1,20 +1,19 @@
 """A reply of OpenAI's Chat Completions, whole or in chunks, as one of ours; what is not of the protocol is refused."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
-from agent_sdk.core.codec import adapter
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.calls import call_id, parse_call
 from agent_sdk.llm.output import Output
-from agent_sdk.llm.vendor_errors import Place, error_inside, not_the_protocol
+from agent_sdk.llm.vendor_errors import OPENAI, Place, error_inside, not_the_protocol
+from agent_sdk.llm.wire import count, count_within, parse_wire
 
 _DONE = b"[DONE]"
 _STOPS: Mapping[str, Stop] = {
@@ -24,11 +23,6 @@ _STOPS: Mapping[str, Stop] = {
     "length": "length",
     "content_filter": "refused",
 }
-
-_LONE_SURROGATE = re.compile(
-    rb"(?<!\\)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})", re.IGNORECASE
-)
-"""Half a character, as servers send it that cut their text by UTF-16 units."""
 
 
 @dataclass(slots=True)
@@ -121,6 +115,11 @@ class ReplyAssembly:
     def is_complete(self) -> bool:
         return self.finish_reason is not None
 
+    @property
+    def used(self) -> Usage | None:
+        """What the server counted so far: some do with every chunk."""
+        return None if self._usage is None else parse_usage(self._usage)
+
     def add(self, data: bytes) -> list[Delta]:
         """Take a chunk, or a whole reply, and return what is new in it.
 
@@ -131,9 +130,11 @@ class ReplyAssembly:
         if self.is_done or data == _DONE:
             self.is_done = True
             return []
-        wire = self._parse(data)
+        wire = parse_wire(ReplyWire, data, self.place, OPENAI)
         if wire.error is not None:
-            raise error_inside(wire.error, self.place)
+            error = error_inside(wire.error, self.place)
+            error.usage = self.used
+            raise error
         if wire.usage is not None:
             self._usage = wire.usage
         if wire.model:
@@ -156,17 +157,6 @@ class ReplyAssembly:
             raise not_the_protocol("a reply without choices", b"", self.place)
         message = Message("assistant", tuple(self._parts()))
         return ModelReply(message, parse_usage(self._usage), self._stop(message), self._model, self.request_id)
-
-    def _parse(self, data: bytes) -> ReplyWire:
-        wire = adapter(ReplyWire)
-        try:
-            return wire.validate_json(data)
-        except ValidationError as error:
-            problem = _problem(error)
-        try:
-            return wire.validate_json(_LONE_SURROGATE.sub(rb"\\ufffd", data))
-        except ValidationError:
-            raise not_the_protocol(problem, data, self.place) from None
 
     def _add(self, message: MessageWire, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
@@ -238,32 +228,13 @@ class ReplyAssembly:
 
 
 def parse_usage(usage: JsonValue) -> Usage:
-    """Return the tokens that the vendor counted.
-
-    A count that is missing, negative or no whole number is 0: the reply was paid for, and is not thrown away for it.
-    """
+    """Return the tokens that the vendor counted."""
     if not isinstance(usage, dict):
         return Usage()
     return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
-        _detail(usage, "prompt_tokens_details", "cached_tokens"),
-        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
-        cache_write_tokens=_detail(usage, "prompt_tokens_details", "cache_write_tokens"),
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
+        count_within(usage, "prompt_tokens_details", "cached_tokens"),
+        count_within(usage, "completion_tokens_details", "reasoning_tokens"),
+        cache_write_tokens=count_within(usage, "prompt_tokens_details", "cache_write_tokens"),
     )
-
-
-def _detail(usage: dict[str, JsonValue], group: str, name: str) -> int:
-    details = usage.get(group)
-    return _count(details.get(name)) if isinstance(details, dict) else 0
-
-
-def _count(value: JsonValue) -> int:
-    return min(value, 2**53) if type(value) is int and value > 0 else 0
-
-
-def _problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
-        return "what is not JSON"
-    return f"a reply with a wrong value at {'.'.join(map(str, first['loc'])) or 'its root'} ({first['msg']})"

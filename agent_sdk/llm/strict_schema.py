@@ -78,6 +78,18 @@ def strict_schema(schema: Mapping[str, JsonValue]) -> Schema:
     return strict
 
 
+def asks_for_all(schema: JsonValue) -> bool:
+    """Say whether every property of every object is required, so that the strict dialect demands no more than the schema does."""
+    if isinstance(schema, list):
+        return all(map(asks_for_all, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if isinstance(properties, dict) and isinstance(required, list) and properties.keys() - {str(name) for name in required}:
+        return False
+    return all(map(asks_for_all, schema.values()))
+
+
 def _node(schema: JsonValue) -> JsonValue:
     if not isinstance(schema, dict):
         raise NotStrict("a schema that is true or false")

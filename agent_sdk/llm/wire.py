@@ -1,0 +1,63 @@
+"""A vendor's JSON as the dataclasses of its protocol: what does not fit is refused, counts that cannot be are none."""
+
+import re
+from typing import TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from agent_sdk.core.codec import adapter, from_json
+from agent_sdk.llm.vendor_errors import ErrorTable, Place, not_the_protocol
+
+T = TypeVar("T")
+_MOST = 2**53
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})", re.IGNORECASE
+)
+"""Half a character, as servers send it that cut their text by UTF-16 units."""
+
+
+def parse_wire(kind: type[T], data: bytes, place: Place, errors: ErrorTable) -> T:
+    """Return JSON bytes as a `kind`; half a character becomes a replacement character.
+
+    Raises:
+        ReplyInvalid: they are no JSON of that shape.
+    """
+    wire = adapter(kind)
+    try:
+        return wire.validate_json(data)
+    except ValidationError as error:
+        problem = _problem(error)
+    try:
+        return wire.validate_json(_LONE_SURROGATE.sub(rb"\\ufffd", data))
+    except ValidationError:
+        raise not_the_protocol(problem, data, place, errors) from None
+
+
+def read_wire(kind: type[T], value: object, place: Place, errors: ErrorTable) -> T:
+    """Return plain JSON data as a `kind`.
+
+    Raises:
+        ReplyInvalid: they are not of that shape.
+    """
+    try:
+        return from_json(kind, value)
+    except ValidationError as error:
+        raise not_the_protocol(_problem(error), b"", place, errors) from None
+
+
+def count(value: JsonValue) -> int:
+    """Return a number of tokens; one that is missing, negative or no whole number is 0: the reply was paid for, and is not thrown away."""
+    return min(value, _MOST) if type(value) is int and value > 0 else 0
+
+
+def count_within(usage: dict[str, JsonValue], group: str, name: str) -> int:
+    """Return a number of tokens that stands one level deeper."""
+    details = usage.get(group)
+    return count(details.get(name)) if isinstance(details, dict) else 0
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "what is not JSON"
+    return f"a reply with a wrong value at {'.'.join(map(str, first['loc'])) or 'its root'} ({first['msg']})"
