@@ -45,6 +45,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "migrate": Part("agent_sdk.cli.migrate", "migrate", "Bring the journal's schema up to this version's, or make the journal."),
     "retention": Part("agent_sdk.cli.retention", "retention", "Delete runs that the settings no longer keep."),
+    "memory": Part("agent_sdk.cli.memory", "memory", "See what is remembered of whom, and delete it for good."),
     "plan": Part("agent_sdk.cli.plan", "plan", "Look at an author's plan before anything acts."),
     "tools": Part("agent_sdk.cli.tools", "tools", "See what an app's agents may use."),
     "config": Part("agent_sdk.cli.config", "config", "See the settings that hold, and where each comes from."),

@@ -107,7 +107,12 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The model's name, size included: vectors are compared with those of the same name alone."""
+        """The model's name: vectors are compared with those of the same name and size alone."""
+        ...
+
+    @property
+    def dimensions(self) -> int | None:
+        """The size that every vector must have; None where it is not known beforehand."""
         ...
 
     async def embed(self, texts: Sequence[str], purpose: Literal["document", "query"]) -> Sequence[Sequence[float]]:

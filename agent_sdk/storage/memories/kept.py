@@ -124,7 +124,8 @@ class KeptMemory:
             found = await embedder.embed(texts, purpose)
         if len(found) != len(texts):
             raise EmbeddingInvalid(f"{embedder.name} returned {len(found)} vectors for {len(texts)} texts")
-        return [Vector(embedder.name, _unit(embedder.name, values, len(found[0]))) for values in found]
+        size = embedder.dimensions or len(found[0])
+        return [Vector(embedder.name, _unit(embedder.name, values, size)) for values in found]
 
 
 def _unit(model: str, values: Sequence[float], size: int) -> tuple[float, ...]:
@@ -132,7 +133,7 @@ def _unit(model: str, values: Sequence[float], size: int) -> tuple[float, ...]:
     length = math.hypot(*values)
     if len(values) != size or not 0 < length < math.inf:
         raise EmbeddingInvalid(
-            f"{model} returned a vector that nothing can be compared with: {len(values)} numbers, length {length:g}, beside one of {size}",
+            f"{model} returned a vector of {len(values)} numbers and length {length:g}; expected are {size} numbers, not all of them 0",
             hint="look at the embedding model and its dimensions; all its vectors have one size",
         )
     return tuple(value / length for value in values)
