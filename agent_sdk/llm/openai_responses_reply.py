@@ -1,7 +1,7 @@
 """A reply of OpenAI's Responses, whole or in events, as one of ours; what is not of the protocol is refused."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -25,6 +25,7 @@ _ARGUMENTS = "response.function_call_arguments.delta"
 _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _INCOMPLETE: Mapping[str, Stop] = {"max_output_tokens": "length", "content_filter": "refused"}
+_ANSWER = "final_answer"
 _READ = frozenset({"message", "reasoning", "function_call"})
 """The items that we know; what else a reply holds is passed over."""
 
@@ -158,7 +159,7 @@ class ResponseAssembly:
         parts = self._parts(zip(values, items, strict=True))
         is_refused = any(item.is_refusal for item in items)
         if self.output is not None and not is_refused:
-            parts = self.output.parts(parts)
+            parts = self.output.parts(_without_remarks(parts))
         message = Message("assistant", tuple(parts), PROTOCOL if any(map(_is_signed, parts)) else None)
         stop = "refused" if is_refused else _stop(response, message)
         return ModelReply(message, parse_usage(response.usage), stop, response.model or "", self.request_id)
@@ -265,6 +266,14 @@ def parse_usage(usage: JsonValue) -> Usage:
 def _sealed(value: Value) -> str:
     """Return a thought as it goes back: all that the vendor said of it."""
     return encode_json({name: each for name, each in value.items() if each is not None}).decode()
+
+
+def _without_remarks(parts: Sequence[Part]) -> Sequence[Part]:
+    """Leave out what was said on the way, where an answer is marked as such: joined to it, they would be no JSON."""
+    texts = [part for part in parts if isinstance(part, TextPart)]
+    if not any(text.signature == _ANSWER for text in texts):
+        return parts
+    return [part for part in parts if not isinstance(part, TextPart) or part.signature == _ANSWER]
 
 
 def _is_signed(part: Part) -> bool:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 from pydantic import JsonValue
 
@@ -18,6 +19,7 @@ from agent_sdk.core.usage import Usage
 from agent_sdk.llm.sse import EventBytes
 from agent_sdk.llm.transport import Assembly
 
+T = TypeVar("T")
 REQUEST = ModelRequest(StepId("t1"), "m", Conversation([user_message("Hi")]), "Be brief.")
 EVENT_STREAM = "text/event-stream"
 
@@ -156,3 +158,22 @@ def _response(exchange: Exchange) -> bytes:
     headers = {"Content-Type": exchange.content_type, "Content-Length": str(len(exchange.body)), **exchange.headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {exchange.status} X\r\n{lines}\r\n".encode() + exchange.body
+
+
+def judge(exchange: Exchange, ours: ModelReply | Exception, theirs: Heard | Exception) -> None:
+    """Hold what our adapter made of an exchange against what the vendor's SDK did, or against what the exchange says where that differs."""
+    if exchange.error is not None:
+        assert type(ours) is exchange.error, ours
+        assert type(theirs).__name__ == exchange.their_error or (exchange.differs and not exchange.their_error), theirs
+        return
+    assert isinstance(ours, ModelReply), ours
+    assert heard_by_us(ours) == (theirs if exchange.differs is None else exchange.heard)
+    assert exchange.parts is None or ours.message.parts == exchange.parts
+
+
+async def outcome(asking: Coroutine[object, object, T]) -> T | Exception:
+    """Return what comes of it, be it an error."""
+    try:
+        return await asking
+    except Exception as error:  # noqa: BLE001 - the oracle's errors are compared by name, whatever they are
+        return error
