@@ -1,11 +1,12 @@
 """Further attempts at a model call that failed for now: a wrapper around any model, and the one place where models are retried."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from agent_sdk.core.errors import ConfigError, ModelError, ReplyInvalid
 from agent_sdk.core.model import Attempt, AttemptStarted, Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Clock, Model, Random
+from agent_sdk.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class RetryPolicy:
 class RetryingModel:
     """Asks `model` until it answers, at most as often as the policy and the request allow; the reply's `attempts` list every try.
 
-    Giving up raises the last error, chained to what caused it or else to the error before it; its `attempts` says how many there were.
+    Giving up raises the last error, chained to what caused it or else to the error before it; its `attempts` says how many there were, its
+    `tried` lists them, and its `usage` is what all of them are known to have used.
     """
 
     model: Model
@@ -96,23 +98,29 @@ class _Tries:
         return len(self._attempts) + 1
 
     def counted(self, reply: ModelReply) -> ModelReply:
-        attempts = (*self._attempts, self._attempt(None))
+        attempts = (*self._attempts, Attempt(self._duration_us()))
         return ModelReply(reply.message, reply.usage, reply.stop, reply.model, reply.request_id, attempts)
 
     async def failed(self, error: ModelError) -> None:
         """Sleep until the next attempt, or raise the error if there is none."""
-        self._attempts = (*self._attempts, self._attempt(error.code))
+        self._attempts = (*self._attempts, Attempt(self._duration_us(), error.code, usage=error.usage))
         tried = len(self._attempts)
         wait_s = self._policy.wait_s(tried, error, self._random) if tried < self._most else None
         if wait_s is None:
-            error.attempts = tried
+            error.attempts, error.tried, error.usage = tried, self._attempts, total_usage(self._attempts)
             raise error from error.__cause__ or self._before
         self._before = error
         await self._clock.sleep(wait_s)
         self._began_at = self._clock.monotonic()
 
-    def _attempt(self, code: str | None) -> Attempt:
-        return Attempt(round((self._clock.monotonic() - self._began_at) * 1_000_000), code)
+    def _duration_us(self) -> int:
+        return round((self._clock.monotonic() - self._began_at) * 1_000_000)
+
+
+def total_usage(attempts: Iterable[Attempt]) -> Usage | None:
+    """Return what these tries are known to have used; None where nothing is known."""
+    known = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 async def close_stream(deltas: AsyncIterator[Delta]) -> None:

@@ -167,3 +167,23 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Takes a place for a probe where the circuit's time is over and fewer than `most` are under way.
+CREATE FUNCTION agent_sdk.circuit_probe(of_name text, new_probe text, most bigint, lease_us bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    until_then bigint;
+    now bigint;
+BEGIN
+    SELECT c.open_until INTO until_then FROM agent_sdk.circuits c WHERE c.name = of_name FOR UPDATE;
+    now := agent_sdk.now_us();
+    IF until_then IS NULL OR until_then > now THEN
+        RETURN false;
+    END IF;
+    DELETE FROM agent_sdk.circuit_probes p WHERE p.name = of_name AND p.until < now;
+    IF (SELECT count(*) FROM agent_sdk.circuit_probes p WHERE p.name = of_name AND p.probe <> new_probe) >= most THEN
+        RETURN false;
+    END IF;
+    INSERT INTO agent_sdk.circuit_probes VALUES (of_name, new_probe, now + lease_us) ON CONFLICT (name, probe) DO NOTHING;
+    RETURN true;
+END
+$$;
