@@ -21,8 +21,9 @@ from agent_sdk.config.values import (
 )
 from agent_sdk.config.vendors import AnthropicSettings, GeminiSettings, OpenAISettings
 from agent_sdk.core.model import ModelSettings, OutputMode, Reasoning
+from agent_sdk.core.rates import RateRule, RateScope
 
-_LIMITED = re.compile(r"tenant|tenant:[A-Za-z0-9][A-Za-z0-9._-]{0,127}|(?!tenant\b)[a-z][a-z0-9_-]*(?::[\x21-\x7e]+)?")
+_LIMITED = re.compile(r"tenant|(?!tenant\b)[a-z][a-z0-9_-]*(?::[\x21-\x7e]+)?")
 
 
 def _rate_limits(value: object) -> "dict[str, RateLimitSettings]":
@@ -34,7 +35,7 @@ def _rate_limits(value: object) -> "dict[str, RateLimitSettings]":
 
 def _limited(name: object) -> str:
     if not isinstance(name, str) or not _LIMITED.fullmatch(name):
-        raise wrong("a limit is named openai:gpt-5-mini, openai, tenant or tenant:NAME")
+        raise wrong("a limit is that of a model, openai:gpt-5-mini, of a vendor, openai, or of each tenant, tenant")
     return name
 
 
@@ -85,11 +86,15 @@ class ModelCallSettings(Section):
 
 
 class RateLimitSettings(Section):
-    """How much may be asked of a vendor, a model or for a tenant; None means no limit."""
+    """How much may be asked of a model, of a vendor or for each tenant; None means no limit."""
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
     tokens_per_minute: int | None = Field(default=None, ge=1, le=100_000_000_000)
     concurrent: int | None = Field(default=None, ge=1, le=1_000_000)
+
+    def rule(self, *by: RateScope) -> RateRule:
+        """Return the limit as a rule for each of what it goes by."""
+        return RateRule(by, self.requests_per_minute, self.tokens_per_minute, self.concurrent)
 
 
 class BreakerSettings(Section):
@@ -171,7 +176,7 @@ class Settings(Section):
     rate_limits: Annotated[
         Mapping[str, RateLimitSettings],
         PlainValidator(_rate_limits),
-        Expects("a mapping of models, vendors or tenants to their limits"),
+        Expects("a mapping of models, vendors or `tenant` to their limits"),
     ] = {}
     rate_store: Annotated[str | None, AfterValidator(store_url), Expects("a URL such as redis://localhost:6379, or null")] = None
     rate_max_wait_s: float = Field(default=60.0, ge=0, le=86_400)
@@ -186,3 +191,8 @@ class Settings(Section):
     threads: ThreadSettings = ThreadSettings()
     retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
+
+    def rate_rules(self, vendor: str, name: str) -> tuple[RateRule, ...]:
+        """Return the rules that hold for a model: its own, its vendor's, and that of each tenant for all models together."""
+        by: dict[str, tuple[RateScope, ...]] = {f"{vendor}:{name}": ("key", "model"), vendor: ("key",), "tenant": ("tenant",)}
+        return tuple(self.rate_limits[key].rule(*scopes) for key, scopes in by.items() if key in self.rate_limits)

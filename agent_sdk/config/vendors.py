@@ -10,7 +10,7 @@ from agent_sdk.config.secret import Secret, SecretRef
 from agent_sdk.config.values import OPENAI_URL, BaseUrl, Expects, Key, Names, Pairs, Proxy, Section
 
 ANTHROPIC_URL = "https://api.anthropic.com"
-GEMINI_URL = "https://generativelanguage.googleapis.com"
+GEMINI_URL = "https://generativelanguage.googleapis.com/v1beta"
 
 
 class VendorSettings(Section):
@@ -70,13 +70,12 @@ class AnthropicSettings(VendorSettings):
 
 
 class GeminiSettings(VendorSettings):
-    """How to reach Google Gemini."""
+    """How to reach Google Gemini; the version of its interface stands in `base_url`."""
 
     own_url: ClassVar[str] = GEMINI_URL
 
     api_key: Key = SecretRef("env", "GEMINI_API_KEY")
     base_url: BaseUrl = GEMINI_URL
-    api_version: Annotated[str, Expects("a version such as v1beta")] = Field(default="v1beta", pattern=r"^v\d+[a-z0-9]{0,20}$")
 
 
 def _text(value: str | Secret, environ: Mapping[str, str], cwd: Path | None) -> str:

@@ -119,7 +119,7 @@ def _model_findings(model: ModelSpec, path: str) -> Iterator[Finding]:
 
 
 def _finding(problem: ErrorDetails) -> Finding:
-    path = "$" + "".join(_segment(part) for part in problem["loc"])
+    path = "$" + "".join(_segment(part) for part in problem["loc"] if part != "[key]")  # so pydantic calls a mapping's key itself
     match problem["type"]:
         case "extra_forbidden":
             name = str(problem["loc"][-1])

@@ -11,6 +11,7 @@ from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallS
 from agent_sdk.config.vendors import OpenAISettings
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.model import ModelSettings
+from agent_sdk.core.rates import RateRule
 
 HUSH = "sk-hush"
 
@@ -103,9 +104,10 @@ def test_fallbacks_that_are_no_models_are_refused(names: object) -> None:
 
 def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
     given = {"openai:gpt-5-mini": {"concurrent": 3}, "anthropic": {"requests_per_minute": 50}, "tenant": {"tokens_per_minute": 9}}
-    limits = Settings.model_validate({"rate_limits": {**given, "tenant:acme": {"concurrent": 1}}}).rate_limits
-    assert limits["openai:gpt-5-mini"] == RateLimitSettings(concurrent=3)
-    assert limits["tenant:acme"] == RateLimitSettings(concurrent=1)
+    settings = Settings.model_validate({"rate_limits": given})
+    assert settings.rate_limits["openai:gpt-5-mini"] == RateLimitSettings(concurrent=3)
+    assert settings.rate_rules("openai", "gpt-5-mini") == (RateRule(("key", "model"), concurrency=3), RateRule(("tenant",), tokens=9))
+    assert settings.rate_rules("anthropic", "x") == (RateRule(("key",), requests=50), RateRule(("tenant",), tokens=9))
     assert Settings.model_validate({"rate_limits": json.dumps(given)}).rate_limits["tenant"].tokens_per_minute == 9
 
 
@@ -114,8 +116,8 @@ def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
     [
         (3, "write a mapping"),
         ("{", "written as JSON"),
-        ({"OpenAI": {"concurrent": 1}}, "a limit is named"),
-        ({"tenant:-": {"concurrent": 1}}, "a limit is named"),
+        ({"OpenAI": {"concurrent": 1}}, "a limit is that of"),
+        ({"tenant:acme": {"concurrent": 1}}, "a limit is that of"),
         ({"openai": {"concurrent": 0}}, "openai: concurrent"),
         ({"openai": {"concurrent": "3"}}, "openai: concurrent"),
         ({"openai": {"rpm": 3}}, "openai: rpm"),

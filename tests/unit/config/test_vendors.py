@@ -134,11 +134,6 @@ def test_a_proxy_with_a_password_comes_from_a_variable() -> None:
 def test_versions_have_their_form() -> None:
     assert AnthropicSettings.model_validate({"beta": "a-2026, b"}).beta == ("a-2026", "b")
     assert AnthropicSettings(beta=("a",)).api_version == "2023-06-01"
-    assert GeminiSettings(api_version="v1").api_version == "v1"
-    for kind, given in (
-        (AnthropicSettings, {"api_version": "1"}),
-        (AnthropicSettings, {"beta": ["a b"]}),
-        (GeminiSettings, {"api_version": "beta"}),
-    ):
+    for given in ({"api_version": "1"}, {"beta": ["a b"]}, {"beta": 3}):
         with pytest.raises(ValidationError):
-            kind.model_validate(given)
+            AnthropicSettings.model_validate(given)
