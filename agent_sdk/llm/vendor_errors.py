@@ -117,6 +117,8 @@ OPENAI = ErrorTable(
     STATUSES,
     re.compile(r"context (length|window|size)|prompt is too long|too many tokens", re.IGNORECASE),
 )
+_RETRY_INFO = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"')
+"""How long to wait, as Google says it inside its errors (google.rpc.RetryInfo)."""
 _HINTS: Mapping[type[ModelError], str] = {
     RateLimited: "wait, or ask for a higher limit",
     ContextTooLong: "shorten the goal or what tools return, or take a model with a larger context",
@@ -134,7 +136,10 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, place: Place, 
     kind = kind or table.statuses.get(status) or (Unavailable if status >= 500 else BadRequest)
     request_id = table.request_id(headers)
     text = f"{place.url} answered {status}: {place.clean(message) or 'no message'}" + (f" (request {request_id})" if request_id else "")
-    return kind(text, hint=_HINTS.get(kind), retry_after_s=retry_after_s(headers) if kind.retryable else None)
+    wait_s = retry_after_s(headers) if kind.retryable else None
+    if wait_s is None and kind.retryable and (told := _RETRY_INFO.search(body)):
+        wait_s = float(told[1])
+    return kind(text, hint=_HINTS.get(kind), retry_after_s=wait_s)
 
 
 def error_inside(error: JsonValue, place: Place, table: ErrorTable = OPENAI) -> ModelError:
@@ -191,18 +196,28 @@ def _read(body: bytes) -> tuple[str, str]:
         value = cast("JsonValue", json.loads(text))
     except (ValueError, RecursionError):
         return "", _excerpt(text)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # Google's, where a stream was asked for
     if not isinstance(value, dict):
         return "", text
     error = value.get("error", value)
     if not isinstance(error, dict):
         return "", str(error)
     details = error.get("details")
-    reasons = [each.get("reason") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    reasons = [reason for each in details for reason in _reasons(each)] if isinstance(details, list) else []
     if isinstance(details, dict):
         reasons = [details.get("error_code")]
     words = " ".join(map(str, (error.get("code"), error.get("type"), error.get("status"), *reasons))).lower()
     message = error.get("message") or error.get("detail")
     return words, message if isinstance(message, str) else text
+
+
+def _reasons(detail: JsonValue) -> Iterator[JsonValue]:
+    """Yield why the request failed, and which quotas it was over (google.rpc.ErrorInfo, QuotaFailure)."""
+    if isinstance(detail, dict):
+        yield detail.get("reason")
+        violations = detail.get("violations")
+        yield from (each.get("quotaId") for each in violations if isinstance(each, dict)) if isinstance(violations, list) else ()
 
 
 def _excerpt(text: str) -> str:
