@@ -116,7 +116,7 @@ class JsonSchema(Wire):
         if self.schema_.get("type") != "object":
             raise ValueError("schema must be a JSON Schema of 'type: \"object\"'")
         if self.strict:
-            _check_strict(self.schema_, ())
+            check_strict(self.schema_, ())
         return self
 
 
@@ -365,7 +365,12 @@ def _json(value: JsonValue) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _check_strict(schema: JsonValue, path: tuple[str, ...]) -> None:
+def check_strict(schema: JsonValue, path: tuple[str, ...] = ()) -> None:
+    """Refuse a schema that the strict dialect of structured outputs cannot say.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not isinstance(schema, dict):
         raise ValueError(f"In context={path}, a schema must be an object")
     properties = schema.get("properties")
@@ -379,9 +384,9 @@ def _check_strict(schema: JsonValue, path: tuple[str, ...]) -> None:
     for key in ("properties", "$defs"):
         group = schema.get(key)
         for name, each in (group if isinstance(group, dict) else {}).items():
-            _check_strict(each, (*path, key, name))
+            check_strict(each, (*path, key, name))
     branches = schema.get("anyOf")
     for n, each in enumerate(branches if isinstance(branches, list) else ()):
-        _check_strict(each, (*path, "anyOf", str(n)))
+        check_strict(each, (*path, "anyOf", str(n)))
     if "items" in schema:
-        _check_strict(schema["items"], (*path, "items"))
+        check_strict(schema["items"], (*path, "items"))

@@ -1,0 +1,60 @@
+"""What must not stand in a cassette, and what stands there instead: keys, cookies, and the names of accounts."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode
+
+REMOVED = "[removed]"
+SHORTEST = 8
+"""What a request carries and is shorter than this is a stand-in, such as `test`, and not looked for in what is said."""
+
+_HEADERS = frozenset(
+    {"api-key", "authorization", "cookie", "openai-organization", "openai-project", "proxy-authorization", "set-cookie", "x-api-key"}
+    | {"anthropic-organization-id", "x-amz-security-token", "x-goog-api-key", "x-goog-user-project"}
+)
+_QUERY = frozenset({"access_token", "api_key", "api-key", "key", "sig", "signature", "token"})
+_SHAPES = re.compile(
+    r"sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|org-[A-Za-z0-9]{16,}|proj_[A-Za-z0-9]{16,}|ya29\.[A-Za-z0-9._-]{16,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"
+)
+"""What the keys and account names of the large vendors, and JSON web tokens, look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaner:
+    """Takes secrets out of texts and headers: those that are given, those that a request carried, and what looks like one."""
+
+    given: frozenset[str] = field(default_factory=frozenset[str], repr=False)
+
+    def knowing(self, headers: Mapping[str, str], query: str) -> "Cleaner":
+        """Return a cleaner that also knows what this request carries as secrets, wherever it may come back."""
+        carried = {piece for name, value in headers.items() if name.lower() in _HEADERS for piece in re.split(r"[ ;,=]+", value)}
+        carried |= {value for name, value in parse_qsl(query) if name.lower() in _QUERY}
+        return Cleaner(self.given | frozenset(value for value in carried if len(value) >= SHORTEST))
+
+    def text(self, text: str) -> str:
+        for secret in sorted(self.given, key=len, reverse=True):
+            for written in _spellings(secret):
+                text = text.replace(written, REMOVED)
+        return _SHAPES.sub(REMOVED, text)
+
+    def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(name, REMOVED if name.lower() in _HEADERS else self.text(value)) for name, value in headers]
+
+    def query(self, query: str) -> str:
+        """Return the query without its secrets, in the order of its names."""
+        pairs = sorted(parse_qsl(query, keep_blank_values=True))
+        return urlencode([(name, REMOVED if name.lower() in _QUERY else self.text(value)) for name, value in pairs], safe="[]")
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return the secret as texts, addresses and JSON write it."""
+    return {
+        secret,
+        quote(secret, safe=""),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        secret.replace("/", "\\/"),
+    }
