@@ -48,6 +48,7 @@ PARTS: Mapping[str, Part] = {
     "memory": Part("agent_sdk.cli.memory", "memory", "See what is remembered of whom, and delete it for good."),
     "plan": Part("agent_sdk.cli.plan", "plan", "Look at an author's plan before anything acts."),
     "tools": Part("agent_sdk.cli.tools", "tools", "See what an app's agents may use."),
+    "models": Part("agent_sdk.cli.models", "models", "See what is known of models and what they cost, and ask them whether they answer."),
     "config": Part("agent_sdk.cli.config", "config", "See the settings that hold, and where each comes from."),
     "demo": Part(
         "agent_sdk.cli.demo",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -59,14 +59,18 @@ class OpenAISettings(VendorSettings):
 
 
 class AnthropicSettings(VendorSettings):
-    """How to reach Anthropic. `beta` are features that are asked for by name."""
+    """How to reach Anthropic, or its models at Google's Vertex AI. `api_version` None is the one that the adapter was written for.
+
+    `beta` are features that are asked for by name.
+    """
 
     own_url: ClassVar[str] = ANTHROPIC_URL
 
     api_key: Key = SecretRef("env", "ANTHROPIC_API_KEY")
     base_url: BaseUrl = ANTHROPIC_URL
-    api_version: Annotated[str, Expects("a version such as 2023-06-01")] = Field(default="2023-06-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
-    beta: Annotated[tuple[Annotated[str, Field(pattern=r"^[\x21-\x2b\x2d-\x7e]{1,200}$")], ...], Names, Expects("a list of names")] = ()
+    api_version: Annotated[str | None, Expects("a version such as 2023-06-01, or null")] = Field(default=None, pattern=r"^[a-z0-9-]{4,40}$")
+    beta: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")], ...], Names, Expects("a list of names")] = ()
+    platform: Literal["anthropic", "vertex"] = "anthropic"
 
 
 class GeminiSettings(VendorSettings):

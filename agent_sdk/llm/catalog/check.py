@@ -51,9 +51,6 @@ def _on_tools(entry: CatalogEntry, settings: ModelSettings, asks: Asks) -> Itera
         path = "$.force_tool" if settings.force_tool is not None else "$.tool_choice"
         message = f"{name} cannot be made to call a tool{_where(takes.forced_tools)}"
         yield Finding("force_refused", path, message, hint="leave the choice to it: tool_choice auto")
-    elif needs_tool and not _may(entry, takes.forced_tools, settings):
-        message = f"{name} cannot be made to call a tool{_where(takes.forced_tools)}, which output_mode tool needs"
-        yield Finding("force_refused", "$.output_mode", message, hint=f"set model_call.output_mode to {takes.output_modes[0]}")
     if settings.parallel_tool_calls and not takes.parallel_tools:
         message = f"{name} asks for one call at a time"
         yield Finding("parallel_refused", "$.parallel_tool_calls", message, hint="leave parallel_tool_calls out")

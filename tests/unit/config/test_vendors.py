@@ -133,7 +133,8 @@ def test_a_proxy_with_a_password_comes_from_a_variable() -> None:
 
 def test_versions_have_their_form() -> None:
     assert AnthropicSettings.model_validate({"beta": "a-2026, b"}).beta == ("a-2026", "b")
-    assert AnthropicSettings(beta=("a",)).api_version == "2023-06-01"
+    assert AnthropicSettings(beta=("a",), api_version="2023-06-01").api_version == "2023-06-01"
+    assert AnthropicSettings().api_version is None
     for given in ({"api_version": "1"}, {"beta": ["a b"]}, {"beta": 3}):
         with pytest.raises(ValidationError):
             AnthropicSettings.model_validate(given)
