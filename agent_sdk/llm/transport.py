@@ -181,10 +181,12 @@ class HttpModel:
 
     async def _ask(self, request: ModelRequest, *, is_stream: bool) -> aiohttp.ClientResponse:
         """Put the question, in another way where the server wants that, and return the beginning of a reply."""
+        outgoing = self._protocol.outgoing(request, is_stream=is_stream)
         try:
-            return await self._accepted(self._protocol.outgoing(request, is_stream=is_stream))
+            return await self._accepted(outgoing)
         except BadRequest as error:
-            if not self._protocol.relents(request, error):
+            is_known = self._protocol.outgoing(request, is_stream=is_stream) != outgoing  # from a question that was asked meanwhile
+            if not is_known and not self._protocol.relents(request, error):
                 raise
         return await self._ask(request, is_stream=is_stream)
 
