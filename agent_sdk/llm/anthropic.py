@@ -7,8 +7,9 @@ from urllib.parse import quote
 from agent_sdk.core.errors import AuthFailed, BadRequest, ModelError, Overloaded, RateLimited, Unavailable
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.llm.anthropic_options import AnthropicOptions
-from agent_sdk.llm.anthropic_reply import CountWire, MessageAssembly
+from agent_sdk.llm.anthropic_reply import MessageAssembly
 from agent_sdk.llm.anthropic_request import MessagesWriter
+from agent_sdk.llm.anthropic_wire import CountWire
 from agent_sdk.llm.transport import HttpModel, Outgoing
 from agent_sdk.llm.vendor_errors import STATUSES, ErrorTable, QuotaExhausted
 from agent_sdk.llm.wire import parse_wire

@@ -6,7 +6,6 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
 from pydantic import JsonValue
@@ -63,8 +62,8 @@ def wire_call_id(identity: str) -> str:
 
 
 def _alternates(encoded: Sequence[bytes]) -> bool:
-    roles = [message[_ROLE] for message in encoded]
-    return b"" not in roles and all(role != after for role, after in pairwise(roles))
+    roles = b"".join([message[_ROLE] for message in encoded])
+    return len(roles) == len(encoded) and b"uu" not in roles and b"aa" not in roles
 
 
 def _merged(encoded: Sequence[bytes]) -> list[bytes]:

@@ -13,11 +13,12 @@ from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.anthropic_messages import DIALECT, REDACTED
+from agent_sdk.llm.anthropic_wire import BlockWire, DeltaWire, EventWire, MessageWire, parse_usage
 from agent_sdk.llm.calls import call_id, parse_call
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.output import Output
 from agent_sdk.llm.vendor_errors import ErrorTable, Place, error_inside, not_the_protocol
-from agent_sdk.llm.wire import count, count_within, parse_wire
+from agent_sdk.llm.wire import parse_wire
 
 _STOPS: Mapping[str, Stop] = {
     "end_turn": "end",
@@ -28,65 +29,6 @@ _STOPS: Mapping[str, Stop] = {
     "refusal": "refused",
 }
 _KNOWN = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
-
-
-@dataclass(slots=True)
-class DeltaWire:
-    """A piece of a block, or what ends the reply."""
-
-    text: str | None = None
-    partial_json: str | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    citation: JsonValue = None
-    stop_reason: str | None = None
-    stop_details: JsonValue = None
-
-
-@dataclass(slots=True)
-class BlockWire:
-    """A block as it begins, or whole."""
-
-    type: str = ""
-    text: str | None = None
-    citations: list[JsonValue] | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
-    name: str | None = None
-    input: JsonValue = None
-
-
-@dataclass(slots=True)
-class MessageWire:
-    """A reply as its first event has it."""
-
-    model: str | None = None
-    usage: JsonValue = None
-
-
-@dataclass(slots=True)
-class EventWire:
-    """One event of a stream, or a whole reply, which has `content`."""
-
-    type: str = ""
-    index: int | None = None
-    delta: DeltaWire | None = None
-    content_block: BlockWire | None = None
-    message: MessageWire | None = None
-    usage: JsonValue = None
-    error: JsonValue = None
-    content: list[BlockWire] | None = None
-    model: str | None = None
-    stop_reason: str | None = None
-    stop_details: JsonValue = None
-
-
-@dataclass(slots=True)
-class CountWire:
-    """How many tokens a question has."""
-
-    input_tokens: int
 
 
 @dataclass(slots=True)
@@ -296,18 +238,6 @@ class MessageAssembly:
         if stop in {"end", "tool_calls"}:
             return "tool_calls" if message.tool_calls else "end"
         return stop
-
-
-def parse_usage(usage: Mapping[str, JsonValue]) -> Usage:
-    """Return the tokens that the vendor counted; it counts what is cached apart, and we within the input."""
-    cached, written = count(usage.get("cache_read_input_tokens")), count(usage.get("cache_creation_input_tokens"))
-    return Usage(
-        count(usage.get("input_tokens")) + cached + written,
-        count(usage.get("output_tokens")),
-        cached,
-        count_within({**usage}, "output_tokens_details", "thinking_tokens"),
-        cache_write_tokens=written,
-    )
 
 
 def _unknown(block: _Block, said: str) -> Part | None:
