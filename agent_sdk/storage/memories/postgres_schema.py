@@ -40,14 +40,16 @@ async def prepare(address: Address, *, with_vectors: bool) -> None:
 
 
 async def _missing(connection: Connection, address: Address, *, with_vectors: bool) -> list[Migration]:
-    ((version, is_ours),) = await connection.fetch(
-        "SELECT current_setting('server_version_num')::integer / 10000, to_regclass('agent_memory.migrations') IS NOT NULL"
-    )
+    ((version,),) = await connection.fetch("SELECT current_setting('server_version_num')::integer / 10000")
     if version < OLDEST:
         raise ConfigError(f"{address.name} is PostgreSQL {version}, which is too old", hint=f"use PostgreSQL {OLDEST} or newer")
-    rows = await connection.fetch("SELECT number, checksum FROM agent_memory.migrations") if is_ours else []
+    rows = await connection.fetch("SELECT number, checksum FROM agent_memory.migrations") if await _is_ours(connection) else []
     missing = missing_of(load_migrations("postgres_memory"), {row[0]: row[1] for row in rows}, address.name)
     return [migration for migration in missing if with_vectors or migration.name != "vectors"]
+
+
+async def _is_ours(connection: Connection) -> bool:
+    return bool(await connection.fetch("SELECT 1 WHERE to_regclass('agent_memory.migrations') IS NOT NULL"))
 
 
 async def _apply(connection: Connection, address: Address, *, with_vectors: bool) -> None:
@@ -55,10 +57,12 @@ async def _apply(connection: Connection, address: Address, *, with_vectors: bool
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
         async with connection.transaction():
-            for migration in await _missing(connection, address, with_vectors=with_vectors):
+            missing = await _missing(connection, address, with_vectors=with_vectors)
+            if not await _is_ours(connection):  # who may not make a schema may be let into one that is there
                 await connection.execute("CREATE SCHEMA IF NOT EXISTS agent_memory")
                 await connection.execute(_RECORD)
-                await _perform(connection, address, migration)
+            for migration in missing:
+                await perform(connection, address, migration)
                 await connection.execute(
                     "INSERT INTO agent_memory.migrations (number, name, checksum) VALUES ($1, $2, $3)",
                     migration.number, migration.name, migration.checksum,
@@ -67,7 +71,12 @@ async def _apply(connection: Connection, address: Address, *, with_vectors: bool
         await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def _perform(connection: Connection, address: Address, migration: Migration) -> None:
+async def perform(connection: Connection, address: Address, migration: Migration) -> None:
+    """Perform one script; what is wrong with pgvector is said in words.
+
+    Raises:
+        ConfigError: the server has no pgvector. StorageReadOnly: this user may not switch it on.
+    """
     try:
         await connection.execute(migration.script)
     except FAILURES as error:
