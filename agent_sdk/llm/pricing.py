@@ -32,7 +32,10 @@ def price_of(usage: Usage, entry: CatalogEntry | None, *, is_kept_long: bool = F
 
 @dataclass(frozen=True, slots=True)
 class PricedModel:
-    """A vendor's adapter whose replies, and errors that know what was used, say what it cost. A cost that is there already stays."""
+    """A vendor's adapter whose replies, and errors that know what was used, say what it cost.
+
+    A cost that is there already stays; where the vendor did not say what was used, there is none.
+    """
 
     model: Model
     catalog: Catalog
@@ -72,7 +75,9 @@ class PricedModel:
         return replace(attempt, usage=self._with_cost(attempt.usage, request))
 
     def _with_cost(self, usage: Usage, request: ModelRequest, answered_by: str = "") -> Usage:
-        if usage.cost_usd is not None:
+        if usage.cost_usd is not None or not (
+            usage.input_tokens or usage.output_tokens
+        ):  # nobody answers with no tokens: they were not told
             return usage
         entry = self.catalog.find(self.vendor, request.model)
         if entry is None and answered_by:  # the vendor's alias for a model that is known by its own name

@@ -109,4 +109,5 @@ async def _asked(blank: ModelCheck, model: Model, asked: str, clock: Clock) -> M
 
 
 def _with_cost(usage: Usage, entry: CatalogEntry | None) -> Usage:
-    return usage if usage.cost_usd is not None else replace(usage, cost_usd=price_of(usage, entry))
+    is_final = usage.cost_usd is not None or not (usage.input_tokens or usage.output_tokens)
+    return usage if is_final else replace(usage, cost_usd=price_of(usage, entry))

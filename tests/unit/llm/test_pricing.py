@@ -111,6 +111,10 @@ async def test_an_alias_is_priced_by_the_model_that_answered() -> None:
     assert (await PricedModel(Fixed(answered), CATALOG, "openai").complete(asked("newest"))).usage.cost_usd == Decimal("0.00105")
 
 
+async def test_a_reply_that_does_not_say_what_was_used_has_no_known_cost() -> None:
+    assert (await PricedModel(Fixed(reply(Usage())), CATALOG, "openai").complete(asked())).usage.cost_usd is None
+
+
 async def test_a_cost_that_the_model_itself_knows_stays() -> None:
     known = reply(Usage(1000, 10, cost_usd=Decimal(7)))
     assert (await PricedModel(Fixed(known), CATALOG, "openai").complete(asked())).usage.cost_usd == 7
