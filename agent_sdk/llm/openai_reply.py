@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from agent_sdk.core.errors import ModelError
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
@@ -63,12 +64,13 @@ class MessageWire:
 
 @dataclass(slots=True)
 class ChoiceWire:
-    """One of the answers; we ask for one."""
+    """One of the answers; we ask for one. OpenRouter tells here that it failed."""
 
     index: int | None = 0
     delta: MessageWire | None = None
     message: MessageWire | None = None
     finish_reason: str | None = None
+    error: JsonValue = None
 
 
 @dataclass(slots=True)
@@ -132,15 +134,15 @@ class ReplyAssembly:
             return []
         wire = parse_wire(ReplyWire, data, self.place, OPENAI)
         if wire.error is not None:
-            error = error_inside(wire.error, self.place)
-            error.usage = self.used
-            raise error
+            raise self._failed(wire.error)
         if wire.usage is not None:
             self._usage = wire.usage
         if wire.model:
             self._model = wire.model
         for choice in wire.choices or ():
             if not choice.index:
+                if choice.error is not None:
+                    raise self._failed(choice.error)
                 self._has_choice = True
                 self.finish_reason = choice.finish_reason or self.finish_reason
                 if (message := choice.delta or choice.message) is not None:
@@ -157,6 +159,11 @@ class ReplyAssembly:
             raise not_the_protocol("a reply without choices", b"", self.place)
         message = Message("assistant", tuple(self._parts()))
         return ModelReply(message, parse_usage(self._usage), self._stop(message), self._model, self.request_id)
+
+    def _failed(self, said: JsonValue) -> ModelError:
+        error = error_inside(said, self.place)
+        error.usage = self.used
+        return error
 
     def _add(self, message: MessageWire, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []

@@ -1,12 +1,11 @@
 """OpenAI's own SDK as an oracle: the same traffic through it and through our adapter says the same."""
 
-import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import openai
 import pytest
+from hypothesis import given, settings, strategies as st
 from openai.types.chat import ChatCompletionMessageParam
 
 from agent_sdk.core.errors import AuthFailed, BadRequest, ContentRefused, ContextTooLong, ModelError, Overloaded, RateLimited, Unavailable
@@ -16,30 +15,25 @@ from agent_sdk.core.model import ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm import OpenAIOptions
 from agent_sdk.llm.openai_chat import OpenAIChat
+from agent_sdk.llm.openai_reply import ReplyAssembly
+from agent_sdk.llm.openai_request import RequestWriter
+from agent_sdk.llm.vendor_errors import Place
 from agent_sdk.testing import Call, ChatReply, Delivery, FakeOpenAI, RawReply, error_reply
+from tests.integration.exchanges.exchange import Exchange, Heard, ask, canonical, heard_by_us, judge, outcome, read_in_pieces, serving
+from tests.integration.exchanges.openai_chat import EXCHANGES
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 REQUEST = ModelRequest(StepId("t1"), "m", Conversation([user_message("Hi")]), "Be brief.")
 STOPS = {"stop": "end", "tool_calls": "tool_calls", "length": "length", "content_filter": "refused"}
 
 
-@dataclass(slots=True)
-class Heard:
-    """What a reply says, in neither's words."""
-
-    text: str = ""
-    calls: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    usage: Usage = field(default_factory=Usage)
-    model: str = ""
-    stop: str = ""
-
-
 def usage_of(usage: "openai.types.CompletionUsage | None") -> Usage:
     if usage is None:
         return Usage()
     asked, said = usage.prompt_tokens_details, usage.completion_tokens_details
-    cached = (asked.cached_tokens or 0) if asked else 0
-    return Usage(usage.prompt_tokens, usage.completion_tokens, cached, (said.reasoning_tokens or 0) if said else 0)
+    cached, written = ((asked.cached_tokens or 0), (asked.cache_write_tokens or 0)) if asked else (0, 0)
+    thought = (said.reasoning_tokens or 0) if said else 0
+    return Usage(usage.prompt_tokens, usage.completion_tokens, cached, thought, cache_write_tokens=written)
 
 
 @asynccontextmanager
@@ -50,39 +44,44 @@ async def official(url: str) -> AsyncGenerator[openai.AsyncOpenAI]:
 
 async def officially(url: str) -> Heard:
     async with official(url) as client:
-        reply = await client.chat.completions.create(model="m", messages=MESSAGES)
+        return await read_whole(client)
+
+
+async def read_whole(client: openai.AsyncOpenAI) -> Heard:
+    reply = await client.chat.completions.create(model="m", messages=MESSAGES)
     choice = reply.choices[0]
-    heard = Heard((choice.message.content or "") + (choice.message.refusal or ""), [], usage_of(reply.usage), reply.model)
-    heard.stop = "refused" if choice.message.refusal else STOPS[choice.finish_reason]
+    heard = Heard((choice.message.content or "") + (choice.message.refusal or ""), usage=usage_of(reply.usage), model=reply.model)
+    heard.stop = "refused" if choice.message.refusal else STOPS.get(choice.finish_reason, "other")
     for call in choice.message.tool_calls or ():
         assert call.type == "function"
-        heard.calls.append((call.function.name, call.function.arguments))
+        heard.calls.append((call.function.name, canonical(call.function.arguments)))
     return heard
 
 
 async def officially_streamed(url: str) -> Heard:
-    heard = Heard()
     async with official(url) as client:
-        stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True, stream_options={"include_usage": True})
-        async for chunk in stream:
-            heard.model = chunk.model
-            heard.usage = usage_of(chunk.usage)
-            for choice in chunk.choices:
-                heard.text += (choice.delta.content or "") + (choice.delta.refusal or "")
-                if heard.stop != "refused":
-                    heard.stop = "refused" if choice.delta.refusal else STOPS.get(choice.finish_reason or "", "")
-                for piece in choice.delta.tool_calls or ():
-                    assert piece.function is not None
-                    if piece.function.name:
-                        heard.calls.append((piece.function.name, ""))
-                    name, arguments = heard.calls[piece.index]
-                    heard.calls[piece.index] = (name, arguments + (piece.function.arguments or ""))
+        return await read_streamed(client)
+
+
+async def read_streamed(client: openai.AsyncOpenAI) -> Heard:
+    heard = Heard()
+    stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True, stream_options={"include_usage": True})
+    async for chunk in stream:
+        heard.model = chunk.model
+        heard.usage = usage_of(chunk.usage)
+        for choice in chunk.choices:
+            heard.text += (choice.delta.content or "") + (choice.delta.refusal or "")
+            if choice.delta.refusal:
+                heard.stop = "refused"
+            elif choice.finish_reason and heard.stop != "refused":
+                heard.stop = STOPS.get(choice.finish_reason, "other")
+            for piece in choice.delta.tool_calls or ():
+                assert piece.function is not None
+                if piece.function.name:
+                    heard.calls.append((piece.function.name, ""))
+                name, arguments = heard.calls[piece.index]
+                heard.calls[piece.index] = (name, arguments + (piece.function.arguments or ""))
     return heard
-
-
-def heard_by_us(reply: ModelReply) -> Heard:
-    calls = [(call.tool, call.raw if call.args is None else json.dumps(call.args, ensure_ascii=False)) for call in reply.message.tool_calls]
-    return Heard(reply.message.text, [(tool, text or "") for tool, text in calls], reply.usage, reply.model, reply.stop)
 
 
 async def ours(url: str, *, is_stream: bool) -> ModelReply:
@@ -138,6 +137,7 @@ async def test_a_reply_says_the_same_to_both(said: ChatReply, is_stream: bool) -
         theirs = await (officially_streamed(server.base_url) if is_stream else officially(server.base_url))
         reply = await ours(server.base_url, is_stream=is_stream)
         assert server.requests[0].messages == server.requests[1].messages
+    theirs.calls = [(tool, canonical(arguments)) for tool, arguments in theirs.calls]
     assert heard_by_us(reply) == theirs
 
 
@@ -168,3 +168,46 @@ async def test_a_failure_is_of_one_kind_to_both(
         with pytest.raises(kind):
             await ours(server.base_url, is_stream=is_stream)
     assert isinstance(caught.value, theirs)
+
+
+async def hears(exchange: Exchange, url: str) -> Heard:
+    """Return what the SDK reads in an exchange of the corpus."""
+    unsure = openai.DefaultAsyncHttpxClient(verify=False)  # to read all certificate authorities takes the time of ten exchanges
+    async with openai.AsyncOpenAI(api_key="sk-1", base_url=f"{url}/v1", max_retries=0, http_client=unsure) as client:
+        heard = await (read_streamed(client) if exchange.is_stream else read_whole(client))
+    heard.calls = [(tool, canonical(arguments)) for tool, arguments in heard.calls]
+    if heard.stop == "tool_calls" and not heard.calls:
+        heard.stop = "end"
+    return heard
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=str)
+async def test_an_exchange_says_the_same_to_both(exchange: Exchange) -> None:
+    async with serving(exchange) as url:
+        model = OpenAIChat(OpenAIOptions("sk-1", f"{url}/v1"))
+        try:
+            reply = await outcome(ask(model, exchange))
+        finally:
+            await model.close()
+        theirs = await outcome(hears(exchange, url))
+    judge(exchange, reply, theirs)
+
+
+OFFERS = RequestWriter("max_tokens").offers
+STREAMS = [each for each in EXCHANGES if each.is_stream and each.status == 200 and not each.headers.get("Content-Encoding")]
+SMALL = [each for each in STREAMS if len(each.body) < 100_000]
+
+
+def assembly(exchange: Exchange) -> ReplyAssembly:
+    names, output = OFFERS.toolbox(exchange.request).names, OFFERS.output(exchange.request)
+    return ReplyAssembly(exchange.request.id, Place("here"), names, output)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(SMALL), st.lists(st.integers(0, 8_000), max_size=8))
+def test_any_cut_of_a_stream_gives_what_came_whole(exchange: Exchange, cuts: list[int]) -> None:
+    assert read_in_pieces(assembly(exchange), exchange.body, cuts) == read_in_pieces(assembly(exchange), exchange.body, [])
+
+
+def test_the_corpus_is_as_large_as_it_must_be() -> None:
+    assert len(EXCHANGES) == len({each.name for each in EXCHANGES}) >= 45
