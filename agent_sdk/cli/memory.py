@@ -120,7 +120,7 @@ def erase(
     with errors_as_json(json):
         if not yes:
             count = _do(opened, url, lambda memory: _count(memory, person))
-            raise RequestError(f"{count:,} memories of {user!r} would be deleted for good", hint="say so: --yes")
+            raise RequestError(f"{_memories(count)} of {user!r} would be deleted for good", hint="say so: --yes")
         count = _do(opened, url, lambda memory: memory.erase(person))
     _report(count, json=json)
 
@@ -129,7 +129,7 @@ def _report(count: int, *, json: bool) -> None:
     if json:
         emit(to_json_text({"v": 1, "deleted": count}))
     else:
-        tell(f"{count:,} memories deleted")
+        tell(f"{_memories(count)} deleted")
 
 
 def _do(opened: Opened, url: str, work: Callable[[Memory], Awaitable[T]]) -> T:
@@ -162,6 +162,10 @@ async def _count(memory: Memory, person: Person) -> int:
         count, after = count + len(page.memories), page.after
         if after is None:
             return count
+
+
+def _memories(count: int) -> str:
+    return "1 memory" if count == 1 else f"{count:,} memories"
 
 
 def _line(memory: Remembered) -> str:
