@@ -11,6 +11,8 @@ from agent_sdk.core.ports import Tool
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.runtime.system import SystemClock
 from agent_sdk.storage.memories import KeptMemory, open_memory_rows
+from agent_sdk.tools.child import Request
+from agent_sdk.tools.isolation import Home, Limits
 from agent_sdk.tools.memory import memory_tools
 
 TENANT, ANN, BOB = TenantId("t"), PrincipalId("ann"), PrincipalId("bob")
@@ -112,3 +114,10 @@ async def test_what_is_recalled_is_untrusted_unless_said_otherwise(memory: Memor
     assert tools["recall"].spec.label.untrusted == ("tool:recall",)
     assert named(memory_tools(memory, label=TRUSTED))["recall"].spec.label == TRUSTED
     assert {name: tool.spec.effect for name, tool in tools.items()} == {"remember": "idempotent", "recall": "read", "forget": "idempotent"}
+
+
+def test_a_tool_in_a_process_of_its_own_knows_for_whom_it_is_called() -> None:
+    home = Home("module", "function")
+    request = Request(home, "{}", Limits(), TENANT, RunId("r"), StepId("s"), 1, "k", None, ANN, "helper")
+    context = request.context()
+    assert (context.principal, context.agent) == (ANN, "helper")
