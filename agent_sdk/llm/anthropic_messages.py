@@ -3,7 +3,6 @@
 import hashlib
 import re
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
@@ -147,6 +146,6 @@ def _text(part: FilePart) -> str:
     """Return what a data URL of text holds."""
     head, _, data = part.ref.partition(",")
     try:
-        return (b64decode(data) if head.endswith(";base64") else unquote_to_bytes(data)).decode()
-    except (NotBase64, ValueError) as error:
+        return (b64decode(data, validate=True) if head.endswith(";base64") else unquote_to_bytes(data)).decode()
+    except ValueError as error:
         raise BadRequest(f"the file {part.name or 'without a name'} is no text in UTF-8", hint="encode it as UTF-8") from error
