@@ -29,12 +29,14 @@ CREATE TABLE agent_sdk.rate_held (
     PRIMARY KEY (tenant, name, permit)
 );
 
--- Who was refused, in order, until it asks no more.
+-- Who was refused, until it asks no more. It has one number in all queues, given when it was first refused: of any two that wait for each
+-- other's limits one is older everywhere.
+CREATE SEQUENCE agent_sdk.rate_turns;
 CREATE TABLE agent_sdk.rate_waiting (
     tenant text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
     holder text COLLATE "C" NOT NULL,
-    number bigint GENERATED ALWAYS AS IDENTITY,
+    number bigint NOT NULL,
     until bigint NOT NULL,
     PRIMARY KEY (tenant, name, holder)
 );
@@ -69,6 +71,7 @@ DECLARE
     wait bigint;
     longest bigint := 0;
     ahead boolean;
+    turn bigint;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true); -- to lose the last half second with the server is no harm; to wait for the disk is
     FOR i IN 1 .. cardinality(names) LOOP
@@ -83,6 +86,8 @@ BEGIN
     IF EXISTS (SELECT FROM agent_sdk.rate_held h WHERE h.tenant = tenants[1] AND h.name = names[1] AND h.permit = new_permit) THEN
         RETURN 0;
     END IF;
+    SELECT min(q.number) INTO turn FROM unnest(tenants, names) AS mine (tenant, name)
+    JOIN agent_sdk.rate_waiting q ON q.tenant = mine.tenant AND q.name = mine.name AND q.holder = asker AND q.until >= now;
     FOR i IN 1 .. cardinality(names) LOOP
         now_slot := now / widths[i];
         needed := least(amount, max_tokens[i]);
@@ -108,17 +113,16 @@ BEGIN
             wait := greatest(wait, look_us);
         END IF;
         SELECT count(*) > 0 INTO ahead FROM agent_sdk.rate_waiting q
-        WHERE q.tenant = tenants[i] AND q.name = names[i] AND q.until >= now AND q.holder <> asker AND q.number < coalesce(
-            (SELECT o.number FROM agent_sdk.rate_waiting o WHERE o.tenant = tenants[i] AND o.name = names[i] AND o.holder = asker AND o.until >= now),
-            9223372036854775807
-        );
+        WHERE q.tenant = tenants[i] AND q.name = names[i] AND q.until >= now AND q.holder <> asker
+            AND q.number < coalesce(turn, 9223372036854775807);
         IF ahead THEN
             wait := greatest(wait, look_us);
         END IF;
         IF wait > 0 THEN
             DELETE FROM agent_sdk.rate_waiting q WHERE q.tenant = tenants[i] AND q.name = names[i] AND q.until < now;
-            INSERT INTO agent_sdk.rate_waiting AS q (tenant, name, holder, until) VALUES (tenants[i], names[i], asker, now + patience_us)
-            ON CONFLICT (tenant, name, holder) DO UPDATE SET until = excluded.until;
+            turn := coalesce(turn, nextval('agent_sdk.rate_turns'));
+            INSERT INTO agent_sdk.rate_waiting VALUES (tenants[i], names[i], asker, turn, now + patience_us)
+            ON CONFLICT (tenant, name, holder) DO UPDATE SET number = excluded.number, until = excluded.until;
         END IF;
         longest := greatest(longest, wait);
     END LOOP;
