@@ -11,6 +11,7 @@ from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.memory import EmbeddingInvalid
 from agent_sdk.llm.openai_chat import OpenAIChat
 from agent_sdk.llm.options import OpenAIOptions
+from agent_sdk.llm.resolve import parse_model_name
 from agent_sdk.llm.transport import Outgoing
 from agent_sdk.llm.vendor_errors import not_the_protocol
 
@@ -85,6 +86,19 @@ class OpenAIEmbedder:
         if [row.index for row in found] != list(range(len(texts))):
             raise EmbeddingInvalid(f"{self._place.url} returned {len(found)} vectors for {len(texts)} texts, or not one for each")
         return [row.embedding for row in found]
+
+
+def open_embedder(named: str, server: OpenAIOptions, *, dimensions: int | None = None) -> OpenAIEmbedder:
+    """Return the embedder of a model named `vendor:name`, as settings name it.
+
+    Raises:
+        ConfigError: the name is none, or its vendor has no embeddings by OpenAI's protocol.
+    """
+    vendor, model = parse_model_name(named)
+    if vendor != "openai":
+        hint = "embeddings go by OpenAI's protocol, which many servers speak: name it openai:MODEL, and set openai.base_url"
+        raise ConfigError(f"there are no embeddings of the vendor {vendor!r}", hint=hint)
+    return OpenAIEmbedder(EmbeddingOptions(model, dimensions), server)
 
 
 class _Row(BaseModel):

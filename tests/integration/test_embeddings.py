@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from agent_sdk.core.errors import AuthFailed, ConfigError, ReplyInvalid, Unavailable
 from agent_sdk.core.memory import EmbeddingInvalid
-from agent_sdk.llm.embeddings import MAX_CHARS, EmbeddingOptions, OpenAIEmbedder
+from agent_sdk.llm.embeddings import MAX_CHARS, EmbeddingOptions, OpenAIEmbedder, open_embedder
 from agent_sdk.llm.options import OpenAIOptions, Timeouts
 
 KEY = "sk-test-4711"
@@ -127,3 +127,11 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 def test_options_that_cannot_be_are_refused(model: str, dimensions: int | None) -> None:
     with pytest.raises(ConfigError):
         EmbeddingOptions(model, dimensions)
+
+
+def test_a_model_is_named_as_settings_name_it() -> None:
+    server = OpenAIOptions(KEY)
+    assert open_embedder("openai:text-embedding-3-small", server, dimensions=512).name == "openai:text-embedding-3-small"
+    for wrong in ("", "text-embedding-3-small", "openai:", "nobody:m", "anthropic:m"):
+        with pytest.raises(ConfigError):
+            open_embedder(wrong, server)

@@ -4,9 +4,14 @@ import sqlite3
 import sys
 from array import array
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from operator import mul
+from types import ModuleType
 from typing import Literal
+
+_PACKAGE = "sqlite_vec"
+"""An extra; looked for by its name, since it brings no types."""
 
 
 def to_blob(values: Sequence[float]) -> bytes:
@@ -16,21 +21,19 @@ def to_blob(values: Sequence[float]) -> bytes:
 
 def use_distance(db: sqlite3.Connection) -> Literal["sqlite-vec", "python"]:
     """Give the connection `vec_distance_cosine(blob, blob)`, and say whose it is. A Python built without extensions has only its own."""
-    if find_spec("sqlite_vec") is not None and _load_extension(db):
+    if find_spec(_PACKAGE) is not None and _load_extension(db, import_module(_PACKAGE)):
         return "sqlite-vec"
     db.create_function("vec_distance_cosine", 2, _distance, deterministic=True)
     return "python"
 
 
-def _load_extension(db: sqlite3.Connection) -> bool:
-    import sqlite_vec  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # noqa: PLC0415  (an extra without types)
-
+def _load_extension(db: sqlite3.Connection, package: ModuleType) -> bool:
     try:
         db.enable_load_extension(True)  # noqa: FBT003  (sqlite3's own)
     except (AttributeError, sqlite3.NotSupportedError):
         return False
     try:
-        sqlite_vec.load(db)
+        package.load(db)
     except sqlite3.OperationalError:
         return False
     finally:
