@@ -1,6 +1,7 @@
 """Structured output, whichever way a protocol has for it: by its own means, by a tool that must be called, or in words."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -13,6 +14,8 @@ from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.strict_schema import WRAPPED, object_schema
 
+_FENCED = re.compile(r"\A\s*```[A-Za-z]*\n(.*)```\s*\Z", re.DOTALL)
+"""A text that is one code fence, as models write JSON that they are asked for in words."""
 OUTPUT_TOOL = "give_the_answer"
 """The tool by which a model gives its answer under the mode `tool`; nobody else's may have this name."""
 
@@ -58,7 +61,7 @@ class Output:
         if not self.is_wrapped:
             return text
         try:
-            value = cast("JsonValue", json.loads(text))
+            value = cast("JsonValue", json.loads(_FENCED.sub(r"\1", text)))
         except (ValueError, RecursionError):
             return text  # whoever reads the output finds out what is wrong with it
         return json.dumps(value[WRAPPED], ensure_ascii=False) if isinstance(value, dict) and value.keys() == {WRAPPED} else text

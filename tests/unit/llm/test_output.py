@@ -51,6 +51,7 @@ def test_an_answer_beside_calls_was_given_too_early() -> None:
         ("[1]", "[1]"),
         ('{"value": 1, "more": 2}', '{"value": 1, "more": 2}'),
         ("", ""),
+        ('```json\n{"value": [1]}\n```\n', "[1]"),
     ],
 )
 def test_what_is_not_wrapped_stays_as_it_is(text: str, expected: str) -> None:
