@@ -74,16 +74,16 @@ def test_what_follows_the_end_is_of_no_interest() -> None:
 def test_a_reply_is_complete_once_it_says_why_it_stops() -> None:
     parts = assembly()
     fed(parts, START)
-    assert not parts.is_complete
+    before = parts.is_complete
     fed(parts, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}})
-    assert parts.is_complete
+    assert (before, parts.is_complete) == (False, True)
 
 
 def test_what_was_used_is_known_before_the_end() -> None:
     parts = assembly()
-    assert parts.used is None
+    before = parts.used
     fed(parts, START)
-    assert parts.used == Usage(7, 1)
+    assert (before, parts.used) == (None, Usage(7, 1))
     with pytest.raises(Overloaded) as caught:
         fed(parts, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded sk-1"}})
     assert caught.value.usage == Usage(7, 1)
