@@ -230,3 +230,32 @@ def test_a_refusal_is_not_unwrapped() -> None:
     made = assembly(is_wrapped=True)
     made.add(whole({"refusal": '{"value": 1}'}))
     assert made.reply().message.text == '{"value": 1}'
+
+
+def test_what_the_server_counted_before_it_failed_is_told() -> None:
+    made = assembly()
+    made.add(json.dumps({"choices": [{"delta": {"content": "a"}}], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}).encode())
+    assert made.used == Usage(7, 1)
+    with pytest.raises(RateLimited) as caught:
+        made.add(b'{"error": {"message": "busy", "code": 429}}')
+    assert caught.value.usage == Usage(7, 1)
+    assert assembly().used is None
+
+
+def test_an_error_in_a_choice_is_one() -> None:
+    with pytest.raises(RateLimited):
+        read(b'{"choices": [{"index": 0, "message": {"content": "a"}, "error": {"code": 429, "message": "busy"}}]}')
+
+
+def test_an_answer_that_a_tool_took_is_the_text() -> None:
+    schema: dict[str, JsonValue] = {"type": "array", "items": {"type": "integer"}}
+    made = ReplyAssembly(StepId("t3"), Place("here"), {}, Output.of(schema, "tool"))
+    function: JsonValue = {"name": "give_the_answer", "arguments": '{"value": [1]}'}
+    made.add(whole({"tool_calls": [{"id": "c", "type": "function", "function": function}]}, "tool_calls"))
+    reply = made.reply()
+    assert (reply.message.parts, reply.stop) == ((TextPart("[1]"),), "end")
+
+
+def test_tokens_written_to_the_cache_are_counted() -> None:
+    usage: JsonValue = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 4}}
+    assert parse_usage(usage) == Usage(9, 1, 3, cache_write_tokens=4)

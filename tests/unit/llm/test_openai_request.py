@@ -168,3 +168,114 @@ def test_a_server_that_knows_no_schemas_reads_it_in_the_instructions() -> None:
     assert sent.response_format.type == "json_object"
     assert sent.instructions.startswith("Be brief.\n\nAnswer with one JSON object")
     assert '"integer"' in sent.instructions
+
+
+def body(settings: ModelSettings, tools: tuple[ToolSpec, ...] = (), schema: dict[str, JsonValue] | None = None) -> dict[str, JsonValue]:
+    request = ModelRequest(StepId("t1"), "m", conversation(), tools=tools, output_schema=schema, settings=settings)
+    written = RequestWriter("max_tokens").body(request, is_stream=False, has_schema=True)
+    parse_request(b"".join(written.split(b',"vendor":{"a":1}')))  # well-formed for the vendor but for the extra field
+    return cast("dict[str, JsonValue]", json.loads(written))
+
+
+def test_every_setting_is_said_in_the_protocol_s_words() -> None:
+    settings = ModelSettings(
+        0.5, 0.9, 7, 100, ("END", "\n\n"), "low", "required", parallel_tool_calls=False, cache="long", extra={"vendor": {"a": 1}}
+    )
+    sent = body(settings, (SEARCH,))
+    assert {name: value for name, value in sent.items() if name not in {"model", "messages", "tools"}} == {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 7,
+        "max_tokens": 100,
+        "stop": ["END", "\n\n"],
+        "reasoning_effort": "low",
+        "parallel_tool_calls": False,
+        "tool_choice": "required",
+        "vendor": {"a": 1},
+    }
+
+
+def test_a_choice_of_tools_is_not_sent_without_any() -> None:
+    sent = body(ModelSettings(tool_choice="required", parallel_tool_calls=True))
+    assert sent.keys() == {"model", "messages"}
+
+
+def test_a_tool_that_must_be_called_goes_by_its_name_on_the_wire() -> None:
+    tool = ToolSpec("files.read", "", {"type": "object"}, {})
+    sent = body(ModelSettings(force_tool="files.read", tool_choice="none"), (tool,))
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": wire_name("files.read")}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (ModelSettings(extra={"messages": []}), "'messages'"),
+        (ModelSettings(extra={"stream": True}), "'stream'"),
+        (ModelSettings(temperature=0.5, extra={"temperature": 1}), "'temperature'"),
+        (ModelSettings(max_output_tokens=5, extra={"max_tokens": 9}), "'max_tokens'"),
+    ],
+)
+def test_an_extra_field_that_is_said_already_is_refused(settings: ModelSettings, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        body(settings)
+
+
+def test_an_extra_field_may_say_what_no_setting_does() -> None:
+    assert body(ModelSettings(extra={"temperature": 1}))["temperature"] == 1
+
+
+def test_output_by_a_tool_has_one_called_and_no_format() -> None:
+    sent = body(ModelSettings(output_mode="tool"), (SEARCH,), STRICT)
+    assert (sent["tool_choice"], "response_format" in sent) == ("required", False)
+    assert [tool["function"]["name"] for tool in cast("list[dict[str, dict[str, str]]]", sent["tools"])] == ["search", "give_the_answer"]
+    alone = body(ModelSettings(output_mode="tool", tool_choice="none"), (), STRICT)
+    assert alone["tool_choice"] == {"type": "function", "function": {"name": "give_the_answer"}}
+
+
+def test_output_in_words_has_no_format() -> None:
+    sent = body(ModelSettings(output_mode="prompt"), (), STRICT)
+    assert "response_format" not in sent
+    assert "Answer with one JSON object" in str(sent["messages"])
+
+
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        (FilePart("http://example.org/a", "image/gif"), {"type": "image_url", "image_url": {"url": "http://example.org/a"}}),
+        (FilePart.from_bytes(b"a", "image/png"), {"type": "image_url", "image_url": {"url": "data:image/png;base64,YQ=="}}),
+        (FilePart.from_bytes(b"a", "audio/wav"), {"type": "input_audio", "input_audio": {"data": "YQ==", "format": "wav"}}),
+        (FilePart.from_bytes(b"a", "audio/mpeg"), {"type": "input_audio", "input_audio": {"data": "YQ==", "format": "mp3"}}),
+        (
+            FilePart.from_bytes(b"a", "application/pdf", "b.pdf"),
+            {"type": "file", "file": {"filename": "b.pdf", "file_data": "data:application/pdf;base64,YQ=="}},
+        ),
+        (
+            FilePart.from_bytes(b"a", "application/pdf"),
+            {"type": "file", "file": {"filename": "file.pdf", "file_data": "data:application/pdf;base64,YQ=="}},
+        ),
+    ],
+)
+def test_files_that_the_protocol_knows_are_sent(part: FilePart, sent: JsonValue) -> None:
+    assert wire(Message("user", (part, ReasoningPart("not a user's")))) == {"role": "user", "content": [sent]}
+
+
+@pytest.mark.parametrize("part", [FilePart("https://example.org/a.wav", "audio/wav"), FilePart.from_bytes(b"a", "video/mp4")])
+def test_files_that_it_does_not_know_are_refused(part: FilePart) -> None:
+    with pytest.raises(BadRequest, match="cannot be sent"):
+        encode_message(Message("tool", (ToolResultPart(ONE, 1, files=(part,)),)))
+
+
+def test_files_of_results_follow_all_of_them_in_a_message_of_the_user_s() -> None:
+    image = FilePart("https://example.org/a.png", "image/png")
+    two = StepId("t1.2")
+    called = Message("assistant", (ToolCallPart(ONE, "a", {}), ToolCallPart(two, "b", {})))
+    results = Message("tool", (ToolResultPart(ONE, "seen", files=(image,)), ToolResultPart(two, 2)))
+    sent = asked(ModelRequest(StepId("t2"), "m", conversation(called, results)))
+    assert [message.role for message in sent.messages] == ["user", "assistant", "tool", "tool", "user"]
+    assert isinstance(sent.messages[-1].content, list)
+    assert [part.type for part in sent.messages[-1].content] == ["text", "image_url"]
+    assert sent.messages[-1].text == "Files in results: t1.1"
+
+
+def test_results_without_files_stand_alone() -> None:
+    assert wire(Message("tool", (ToolResultPart(ONE, None),))) == {"role": "tool", "tool_call_id": "t1.1", "content": "null"}
