@@ -91,7 +91,7 @@ class ReplyWire:
 
     candidates: list[CandidateWire] | None = None
     promptFeedback: FeedbackWire | None = None  # noqa: N815 - the vendor's name
-    usageMetadata: object = None  # noqa: N815 - the vendor's name
+    usageMetadata: JsonValue = None  # noqa: N815 - the vendor's name
     modelVersion: str | None = None  # noqa: N815 - the vendor's name
     responseId: str | None = None  # noqa: N815 - the vendor's name
     error: JsonValue = None
