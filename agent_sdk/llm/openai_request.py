@@ -129,7 +129,8 @@ def _assistant(message: Message) -> bytes:
     if calls:
         encoded += b',"tool_calls":[' + b",".join(map(_call, calls)) + b"]"
         # Servers of thinking models want their thoughts back within a turn of calls, and refuse them elsewhere.
-        if thoughts := "".join(part.text for part in message.parts if isinstance(part, ReasoningPart)):
+        thoughts = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
+        if thoughts and message.protocol is None:
             encoded += b',"reasoning_content":' + encode_json(thoughts)
     return encoded + b"}"
 

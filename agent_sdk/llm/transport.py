@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 
 import aiohttp
 
-from agent_sdk.core.errors import BadRequest, ModelError, ReplyInvalid, Unavailable
+from agent_sdk.core.errors import AgentSDKError, BadRequest, ModelError, ReplyInvalid, Unavailable
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.usage import Usage
-from agent_sdk.llm.options import HttpRequest, VendorOptions
+from agent_sdk.llm.options import HttpRequest, Sign, VendorOptions
 from agent_sdk.llm.patience import Patience
 from agent_sdk.llm.sse import EventBytes
 from agent_sdk.llm.vendor_errors import CertificateRefused, ErrorTable, not_the_protocol, refusal
@@ -112,6 +112,7 @@ class HttpModel:
         self._protocol = protocol
         self._place = options.place
         self._session: aiohttp.ClientSession | None = None
+        self._headers: Mapping[str, str] = {}
 
     async def close(self) -> None:
         """Close all connections; a later question opens new ones."""
@@ -210,23 +211,34 @@ class HttpModel:
 
     async def _send(self, outgoing: Outgoing) -> aiohttp.ClientResponse:
         session = self._session or self._open()
-        url, body, headers = self._options.url(outgoing.path), outgoing.body, outgoing.headers
+        headers = {**self._headers, **outgoing.headers} if outgoing.headers else self._headers
+        request = HttpRequest(self._options.url(outgoing.path), headers, outgoing.body)
         if self._options.sign is not None:
-            signed = await self._options.sign(HttpRequest(url, {**session.headers, **(headers or {})}, body))
-            url, body, headers = signed.url, signed.body, signed.headers
-        data = body if len(body) < _LARGE_BYTES else BytesIO(body)
-        return await session.post(url, data=data, headers=headers, allow_redirects=False)
+            request = await self._signed(self._options.sign, request)
+        data = request.body if len(request.body) < _LARGE_BYTES else BytesIO(request.body)
+        return await session.post(request.url, data=data, headers=request.headers, allow_redirects=False)
+
+    async def _signed(self, sign: Sign, request: HttpRequest) -> HttpRequest:
+        try:
+            return await sign(request)
+        except AgentSDKError:
+            raise
+        except Exception as error:
+            raise Unavailable(
+                f"the request to {self._place.url} could not be signed: {self._place.clean(str(error)) or type(error).__name__}",
+                hint="look at the function that the option `sign` names",
+            ) from error
 
     def _open(self) -> aiohttp.ClientSession:
+        self._headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "agent-sdk",
+            **self._protocol.headers(),
+            **self._options.headers,
+        }
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # how many questions are asked at once is bounded by who asks
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": "agent-sdk",
-                **self._protocol.headers(),
-                **self._options.headers,
-            },
             proxy=self._options.proxy,
             timeout=aiohttp.ClientTimeout(connect=self._options.timeouts.connect_s),
         )

@@ -123,6 +123,11 @@ def test_thoughts_go_back_with_calls_alone() -> None:
     assert b"hm" not in encode_message(Message("assistant", (thought, TextPart("Hi"))))
 
 
+def test_thoughts_of_another_protocol_do_not_go_out() -> None:
+    parts = (ReasoningPart("hm", "sig"), ToolCallPart(ONE, "a", {}))
+    assert b"hm" not in encode_message(Message("assistant", parts, "anthropic.messages"))
+
+
 def test_an_empty_answer_is_still_a_message() -> None:
     assert wire(Message("assistant", ())) == {"role": "assistant", "content": ""}
 

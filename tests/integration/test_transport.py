@@ -1,0 +1,152 @@
+"""What goes out beside a question: headers, a query, a proxy's address and a signature; and questions of another kind."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import trustme
+
+from agent_sdk.core.errors import AuthFailed, BadRequest, ConfigError, ModelError, Unavailable
+from agent_sdk.llm import CertificateRefused, OpenAIOptions
+from agent_sdk.llm.openai_chat import OpenAIChat
+from agent_sdk.llm.openai_responses import OpenAIResponses
+from agent_sdk.llm.options import HttpRequest, VendorOptions
+from agent_sdk.llm.transport import HttpModel, Outgoing
+from tests.integration.exchanges.exchange import REQUEST, ask, plain, streamed
+from tests.integration.exchanges.openai_chat import chunks, said, texts, whole
+from tests.integration.exchanges.openai_responses import message, response, stream_of
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request as a server got it; the names of headers are in lower case."""
+
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@asynccontextmanager
+async def listening(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncGenerator[tuple[str, list[Heard]]]:
+    heard: list[Heard] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        heard.append(Heard(head[0].split()[1], headers, await reader.readexactly(int(headers["content-length"]))))
+        length = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
+        writer.write(length.encode() + answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
+
+
+HELLO = plain("hello", whole(said("Hello.")))
+CHAT = HELLO.body
+
+
+async def asked(options: OpenAIOptions) -> str:
+    model = OpenAIChat(options)
+    try:
+        return (await model.complete(REQUEST)).message.text
+    finally:
+        await model.close()
+
+
+async def test_headers_and_query_of_the_operator_go_with_every_question() -> None:
+    async with listening(CHAT) as (url, heard):
+        options = OpenAIOptions(
+            None, f"{url}/openai/v1", headers={"api-key": "k 1", "User-Agent": "mine"}, query={"api-version": "2026-11 ü"}
+        )
+        assert await asked(options) == "Hello."
+    assert heard[0].target == "/openai/v1/chat/completions?api-version=2026-11+%C3%BC"
+    assert (heard[0].headers["api-key"], heard[0].headers["user-agent"]) == ("k 1", "mine")
+    assert "authorization" not in heard[0].headers
+
+
+async def test_a_proxy_is_asked_in_the_server_s_place() -> None:
+    async with listening(CHAT) as (proxy, heard):
+        assert await asked(OpenAIOptions("sk-1", "http://models.example/v1", proxy=proxy)) == "Hello."
+    assert heard[0].target == "http://models.example/v1/chat/completions"
+    assert heard[0].headers["authorization"] == "Bearer sk-1"
+
+
+async def test_a_proxy_that_is_not_there_is_named_as_such() -> None:
+    async with listening(CHAT) as (proxy, _):
+        pass
+    with pytest.raises(Unavailable, match="the proxy in front of"):
+        await asked(OpenAIOptions("sk-1", "http://models.example/v1", proxy=proxy))
+
+
+async def test_a_signature_goes_last_and_may_change_and_take_away_anything() -> None:
+    async def sign(request: HttpRequest) -> HttpRequest:
+        headers = {name: value for name, value in request.headers.items() if name != "X-Inner"}
+        return replace(request, url=f"{request.url}?signed=1", headers={**headers, "Authorization": "AWS4 abc"}, body=request.body + b" ")
+
+    async with listening(CHAT) as (url, heard):
+        options = OpenAIOptions("sk-1", f"{url}/v1", headers={"X-Inner": "secret"}, sign=sign)
+        assert await asked(options) == "Hello."
+    assert heard[0].target == "/v1/chat/completions?signed=1"
+    assert (heard[0].headers["authorization"], heard[0].headers["content-type"]) == ("AWS4 abc", "application/json")
+    assert "x-inner" not in heard[0].headers
+    assert heard[0].body.endswith(b"} ")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "says"),
+    [
+        (ValueError("no role for sk-secret"), Unavailable, r"could not be signed: no role for \[secret\]"),
+        (OSError(), Unavailable, "could not be signed: OSError"),
+        (AuthFailed("the token has expired"), AuthFailed, "the token has expired"),
+    ],
+)
+async def test_a_signature_that_fails_is_an_error_of_the_call(raised: Exception, kind: type[ModelError], says: str) -> None:
+    async def sign(request: HttpRequest) -> HttpRequest:
+        raise raised
+
+    with pytest.raises(kind, match=says):
+        await asked(OpenAIOptions("sk-secret", "http://models.example/v1", sign=sign))
+
+
+async def test_a_question_of_another_kind_carries_headers_of_its_own() -> None:
+    async with listening(b'{"n": 7}') as (url, heard):
+        model = OpenAIChat(OpenAIOptions("sk-1", f"{url}/v1"))
+        try:
+            assert await model.fetch(Outgoing("/count?a=1", b"{}", {"X-Kind": "count"})) == b'{"n": 7}'
+        finally:
+            await model.close()
+    assert (heard[0].target, heard[0].headers["x-kind"], heard[0].headers["authorization"]) == ("/v1/count?a=1", "count", "Bearer sk-1")
+
+
+async def test_a_path_with_a_query_takes_the_operator_s_too() -> None:
+    assert VendorOptions(base_url="http://x/v1/", query={"b": "2"}).url("/count?a=1") == "http://x/v1/count?a=1&b=2"
+
+
+MODELS: list[Callable[[OpenAIOptions], HttpModel]] = [OpenAIChat, OpenAIResponses]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+async def test_a_certificate_that_nobody_vouches_for_is_refused_by_every_adapter(kind: Callable[[OpenAIOptions], HttpModel]) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)  # pyright: ignore[reportUnknownMemberType]  (it takes pyOpenSSL's contexts too)
+    async with listening(b"", tls) as (url, heard):
+        model = kind(OpenAIOptions("sk-1", f"{url}/v1"))
+        try:
+            with pytest.raises(CertificateRefused):
+                await model.complete(REQUEST)
+        finally:
+            await model.close()
+    assert not heard
+
+
+@pytest.mark.parametrize("key", ["sk-1\n", "sk 1", "sk-é", " "])
+def test_a_key_that_no_header_can_carry_is_refused_before_it_is_sent(key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        OpenAIOptions(key)
+    assert key.strip() not in str(caught.value) or not key.strip()
