@@ -12,7 +12,7 @@ from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.encoding import encode_json
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 MAX_ID_CHARS = 40
 
 
@@ -42,7 +42,8 @@ def wire_name(tool: str) -> str:
     """Return the name under which a tool is offered: its own where the protocols allow that, else one made of it, always the same."""
     if _NAME.fullmatch(tool):
         return tool
-    return re.sub(r"[^A-Za-z0-9_-]", "_", tool)[:55] + "_" + hashlib.sha256(tool.encode()).hexdigest()[:8]
+    cut = re.sub(r"[^A-Za-z0-9_-]|^(?=[0-9-])", "_", tool)[:55]
+    return f"{cut}_{hashlib.sha256(tool.encode()).hexdigest()[:8]}"
 
 
 def wire_id(identity: str) -> str:
