@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 import pytest
 import trustme
 
-from agent_sdk.core.errors import AuthFailed, BadRequest, ConfigError, ModelError, Unavailable
+from agent_sdk.core.errors import AuthFailed, ConfigError, ModelError, Unavailable
 from agent_sdk.llm import CertificateRefused, OpenAIOptions
 from agent_sdk.llm.openai_chat import OpenAIChat
 from agent_sdk.llm.openai_responses import OpenAIResponses
 from agent_sdk.llm.options import HttpRequest, VendorOptions
 from agent_sdk.llm.transport import HttpModel, Outgoing
-from tests.integration.exchanges.exchange import REQUEST, ask, plain, streamed
-from tests.integration.exchanges.openai_chat import chunks, said, texts, whole
-from tests.integration.exchanges.openai_responses import message, response, stream_of
+from tests.integration.exchanges.exchange import REQUEST, plain
+from tests.integration.exchanges.openai_chat import said, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ async def listening(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncGe
         yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
 
 
-HELLO = plain("hello", whole(said("Hello.")))
-CHAT = HELLO.body
+CHAT = plain("hello", whole(said("Hello."))).body
 
 
 async def asked(options: OpenAIOptions) -> str:
