@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from agent_sdk.core.errors import AuthFailed, BadRequest, ModelError, Overloaded, RateLimited, Unavailable
+from agent_sdk.core.errors import AuthFailed, BadRequest, ContentRefused, ModelError, Overloaded, RateLimited, Unavailable
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.llm.anthropic_options import AnthropicOptions
 from agent_sdk.llm.anthropic_reply import MessageAssembly
@@ -28,7 +28,7 @@ ANTHROPIC = ErrorTable(
     statuses=STATUSES,
     too_long=re.compile(r"prompt is too long|exceed.{0,20} context (limit|window)|request_too_large", re.IGNORECASE),
     request_ids=("request-id", "x-request-id"),
-    messages=(("credit balance is too low", QuotaExhausted),),
+    messages=(("credit balance is too low", QuotaExhausted), ("content filtering policy", ContentRefused)),
 )
 
 

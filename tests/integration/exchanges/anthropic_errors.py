@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from agent_sdk.core.errors import AuthFailed, BadRequest, ContextTooLong, ModelError, Overloaded, RateLimited, ReplyInvalid, Unavailable
+from agent_sdk.core.errors import AuthFailed, BadRequest, ContentRefused, ContextTooLong, ModelError, Overloaded, RateLimited, ReplyInvalid, Unavailable
 from agent_sdk.llm.vendor_errors import QuotaExhausted
 from tests.integration.exchanges.exchange import Exchange, encoded
 
@@ -33,6 +33,7 @@ ERRORS: list[Exchange] = [
         "BadRequestError",
     ),
     refusal(400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", QuotaExhausted, "BadRequestError"),
+    refusal(400, "invalid_request_error", "Output blocked by content filtering policy", ContentRefused, "BadRequestError"),
     refusal(400, "invalid_request_error", "temperature: this parameter is not supported", BadRequest, "BadRequestError"),
     refusal(401, "authentication_error", "invalid x-api-key", AuthFailed, "AuthenticationError"),
     refusal(402, "billing_error", "payment required", QuotaExhausted, "PaymentRequiredError"),
