@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ids import TenantId
@@ -66,8 +66,7 @@ class RateLimit:
         return 0 if self.tokens is None else min(tokens, self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """Leave to ask once: a request, `tokens` and a place among those under way, taken from all `limits`; `at_us` is the limiter's time."""
 
     limits: tuple[RateLimit, ...]

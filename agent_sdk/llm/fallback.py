@@ -1,6 +1,6 @@
 """Other models for when one fails: a wrapper around several, asked in order until one answers."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence, Set as AbstractSet
+from collections.abc import AsyncGenerator, Sequence, Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from agent_sdk.core.errors import ConfigError, ContextTooLong, ModelError
@@ -149,14 +149,14 @@ class _Search:
 
 def _chain(error: BaseException, before: BaseException) -> None:
     """Put what went before under the error's own causes, unless it stands there already."""
-    *_, root = _causes(error)
+    root = _causes(error)[-1]
     if all(each is not root for each in _causes(before)):
         root.__cause__ = before
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what caused it."""
-    yield error
-    while (cause := error.__cause__) is not None:
-        yield cause
-        error = cause
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what caused it; a model that raises one error again and again may have made a circle of it."""
+    found = [error]
+    while (cause := found[-1].__cause__) is not None and all(cause is not each for each in found):
+        found.append(cause)
+    return found

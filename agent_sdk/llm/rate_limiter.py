@@ -60,11 +60,12 @@ class LocalLimiter:
         return await self._wait(waiter)
 
     async def settle(self, permit: Permit, tokens: int | None) -> None:
+        limits, taken, taken_at, _ = permit
         with self._lock:
             now = self._time()
-            for limit in permit.limits:
+            for limit in limits:
                 gate = self._gates[limit.name]
-                gate.window.settle(now, permit.at_us, permit.tokens, tokens)
+                gate.window.settle(now, taken_at, taken, tokens)
                 if gate.waiting:
                     self._serve(gate, now)
 
@@ -74,7 +75,8 @@ class LocalLimiter:
 
     def _time(self) -> int:
         """Return microseconds that never go back, whatever the clock does."""
-        self._now = max(self._now, int(self._clock.monotonic() * 1_000_000))
+        now = int(self._clock.monotonic() * 1_000_000)
+        self._now = max(self._now, now)
         return self._now
 
     def _gate(self, limit: RateLimit) -> Gate:

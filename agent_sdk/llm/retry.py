@@ -84,11 +84,10 @@ class RetryingModel:
 class _Tries:
     """The attempts at one question."""
 
-    __slots__ = ("_attempts", "_before", "_began_at", "_clock", "_most", "_policy", "_random")
+    __slots__ = ("_attempts", "_before", "_began_at", "_clock", "_model", "_request")
 
     def __init__(self, model: RetryingModel, request: ModelRequest) -> None:
-        self._policy, self._clock, self._random = model.policy, model.clock, model.random
-        self._most = self._policy.max_attempts if request.max_attempts is None else min(self._policy.max_attempts, request.max_attempts)
+        self._model, self._request, self._clock = model, request, model.clock
         self._attempts: tuple[Attempt, ...] = ()
         self._before: ModelError | None = None
         self._began_at = self._clock.monotonic()
@@ -104,10 +103,13 @@ class _Tries:
     async def failed(self, error: ModelError) -> None:
         """Sleep until the next attempt, or raise the error if there is none."""
         self._attempts = (*self._attempts, Attempt(self._duration_us(), error.code, usage=error.usage))
-        tried = len(self._attempts)
-        wait_s = self._policy.wait_s(tried, error, self._random) if tried < self._most else None
+        tried, policy, bound = len(self._attempts), self._model.policy, self._request.max_attempts
+        most = policy.max_attempts if bound is None else min(policy.max_attempts, bound)
+        wait_s = policy.wait_s(tried, error, self._model.random) if tried < most else None
         if wait_s is None:
             error.attempts, error.tried, error.usage = tried, self._attempts, total_usage(self._attempts)
+            if self._before is error:  # a model may raise one error again and again
+                raise error
             raise error from error.__cause__ or self._before
         self._before = error
         await self._clock.sleep(wait_s)

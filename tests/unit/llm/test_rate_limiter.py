@@ -250,7 +250,7 @@ def test_limits_that_are_used_no_more_are_forgotten() -> None:
         for number in range(3000):
             await made.settle(await made.take((RateLimit(f"tenant-{number}", concurrency=1),), 0), None)
             await asyncio.sleep(1)
-        assert len(made._gates) <= 1100  # noqa: SLF001 - nothing else shows what is remembered
+        assert len(made._gates) <= 1100  # noqa: SLF001 - nothing else shows it  # pyright: ignore[reportPrivateUsage]  (the same)
 
     run_virtual(scene())
 

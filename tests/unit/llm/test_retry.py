@@ -101,6 +101,15 @@ async def test_giving_up_raises_the_last_error_chained_to_the_one_before() -> No
     assert caught.value.attempts == 2
 
 
+async def test_giving_up_tells_of_all_tries_and_of_what_they_are_known_to_have_used() -> None:
+    first, middle, last = Unavailable("first"), Unavailable("middle"), Unavailable("last")
+    first.usage, last.usage = Usage(5, 1), Usage(7, 2)
+    with pytest.raises(Unavailable) as caught:
+        await retrying(first, middle, last, policy=RetryPolicy(max_attempts=3)).complete(REQUEST)
+    assert [attempt.usage for attempt in caught.value.tried] == [Usage(5, 1), None, Usage(7, 2)]
+    assert caught.value.usage == Usage(12, 3)
+
+
 async def test_a_request_can_allow_fewer_attempts_than_the_policy() -> None:
     with pytest.raises(Unavailable) as caught:
         await retrying(*(Unavailable("no") for _ in range(4))).complete(replace(REQUEST, max_attempts=2))

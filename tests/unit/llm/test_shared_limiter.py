@@ -1,0 +1,123 @@
+"""The queue of one process before a store that many share."""
+
+import asyncio
+import logging
+
+import pytest
+
+from agent_sdk.core.errors import StorageError
+from agent_sdk.core.rates import Permit, RateLimit
+from agent_sdk.llm.rate_limiter import RateLimitFull
+from agent_sdk.llm.shared_limiter import SharedLimiter
+from agent_sdk.testing import VirtualClock, run_virtual
+from tests.contract.memory_rates import MemoryRates
+
+ONE = (RateLimit("one", concurrency=1),)
+FEW = (RateLimit("few", requests=3),)
+
+
+def made(max_waiters: int = 100_000, max_wait_s: float = 1e6) -> tuple[SharedLimiter, MemoryRates]:
+    store = MemoryRates(VirtualClock(), lease_s=1e9)
+    return SharedLimiter(store, max_waiters=max_waiters, max_wait_s=max_wait_s), store
+
+
+def test_who_comes_first_is_served_first() -> None:
+    async def scene() -> None:
+        limiter, _ = made()
+        order: list[int] = []
+
+        async def call(number: int) -> None:
+            permit = await limiter.take(ONE, 0)
+            order.append(number)
+            await asyncio.sleep(1)
+            await limiter.settle(permit, None)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(10):
+                tasks.create_task(call(number))
+        assert order == list(range(10))
+        assert asyncio.get_running_loop().time() == pytest.approx(10)
+
+    run_virtual(scene())
+
+
+def test_only_the_head_of_a_queue_asks_the_store() -> None:
+    async def scene() -> None:
+        limiter, store = made()
+        held = await limiter.take(ONE, 0)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(limiter.take(ONE, 0)) for _ in range(10_000)]
+            await asyncio.sleep(10)
+            assert store.asked < 250
+            for each in waiting:
+                each.cancel()
+        await limiter.settle(held, None)
+        await limiter.take(ONE, 0)
+
+    run_virtual(scene())
+
+
+def test_a_head_that_is_cancelled_leaves_its_place_to_the_next_or_to_other_processes() -> None:
+    async def scene() -> None:
+        limiter, store = made()
+        held = await limiter.take(ONE, 0)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(limiter.take(ONE, 0))
+            await asyncio.sleep(1)
+            assert store.queues["one"]
+            waiting.cancel()
+        assert not store.queues["one"]
+        await limiter.settle(held, None)
+
+    run_virtual(scene())
+
+
+def test_too_many_and_too_long_are_told() -> None:
+    async def scene() -> None:
+        limiter, _ = made(max_waiters=2, max_wait_s=30)
+        for _ in range(3):
+            await limiter.take(FEW, 0)
+        with pytest.raises(RateLimitFull, match="within 30 s") as caught:
+            await limiter.take(FEW, 0)
+        assert caught.value.retry_after_s is not None
+        assert caught.value.retry_after_s > 59
+        await limiter.take(ONE, 0)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(limiter.take(ONE, 0)) for _ in range(2)]
+            await asyncio.sleep(0)
+            with pytest.raises(RateLimitFull, match="2 calls wait already"):
+                await limiter.take(ONE, 0)
+            for each in waiting:
+                each.cancel()
+        with pytest.raises(RateLimitFull, match="within 30 s"):
+            await limiter.take(ONE, 0)
+
+    run_virtual(scene())
+
+
+def test_a_pause_is_for_all_processes() -> None:
+    async def scene() -> None:
+        limiter, store = made()
+        await SharedLimiter(store).pause(FEW[0], 7)
+        await limiter.take(FEW, 0)
+        assert asyncio.get_running_loop().time() >= 7
+
+    run_virtual(scene())
+
+
+class Broken(MemoryRates):
+    """A store that cannot be reached any more."""
+
+    async def take(self, permit: Permit, holder: str) -> float:
+        raise StorageError("away")
+
+    async def settle(self, permit: Permit, tokens: int | None, *, is_void: bool = False) -> None:
+        raise StorageError("away")
+
+
+async def test_a_store_that_is_away_is_an_error_before_a_call_and_a_line_in_the_log_after_it(caplog: pytest.LogCaptureFixture) -> None:
+    limiter = SharedLimiter(Broken(VirtualClock()))
+    with pytest.raises(StorageError), caplog.at_level(logging.WARNING):
+        await limiter.take(FEW, 0)
+    await limiter.settle(Permit(FEW, 0, id="a"), 5)
+    assert "comes back by itself: away" in caplog.text
