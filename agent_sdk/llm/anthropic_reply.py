@@ -228,8 +228,7 @@ class MessageAssembly:
             case "redacted_thinking":
                 return ReasoningPart("", REDACTED + (block.begun.data or ""))
             case "tool_use":
-                arguments = said if said.strip() else json.dumps(block.begun.input or {}, ensure_ascii=False)
-                return parse_call(call_id(self.question, block.call or 0), block.tool, arguments)
+                return parse_call(call_id(self.question, block.call or 0), block.tool, said if said.strip() else _given(block.begun.input))
             case _:
                 return _unknown(block, said)
 
@@ -238,6 +237,11 @@ class MessageAssembly:
         if stop in {"end", "tool_calls"}:
             return "tool_calls" if message.tool_calls else "end"
         return stop
+
+
+def _given(arguments: JsonValue) -> str:
+    """Return the arguments of a call that came whole as their text; some servers send the text itself."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
 
 
 def _unknown(block: _Block, said: str) -> Part | None:

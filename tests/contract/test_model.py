@@ -13,8 +13,11 @@ from agent_sdk.core.model import ModelRequest, ReasoningDelta, ReplyDone, TextDe
 from agent_sdk.core.ports import Model
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, StreamedModel, open_model
+from agent_sdk.llm.anthropic import Anthropic
+from agent_sdk.llm.anthropic_options import AnthropicOptions
 from agent_sdk.runtime.system import SystemClock, SystemRandom
 from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel
+from agent_sdk.testing.sim import Sim, SimServer
 
 Said = str | list[Call]
 Make = Callable[[list[Said]], AbstractAsyncContextManager[Model]]
@@ -48,13 +51,24 @@ async def openai_chat(script: list[Said]) -> AsyncGenerator[Model]:
             await close()
 
 
+@asynccontextmanager
+async def anthropic(script: list[Said]) -> AsyncGenerator[Model]:
+    renamed: list[Said] = [item if isinstance(item, str) else [Call(wire(call.tool), call.args) for call in item] for item in script]
+    async with SimServer(Sim(script=renamed)) as server:
+        model = Anthropic(AnthropicOptions(None, server.url))
+        try:
+            yield model
+        finally:
+            await model.close()
+
+
 def wire(tool: str) -> str:
     from agent_sdk.llm.tool_names import wire_name  # noqa: PLC0415 - what only this protocol needs
 
     return wire_name(tool)
 
 
-@pytest.fixture(params=[scripted, streamed, retrying, openai_chat], ids=lambda make: make.__name__)
+@pytest.fixture(params=[scripted, streamed, retrying, openai_chat, anthropic], ids=lambda make: make.__name__)
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made
