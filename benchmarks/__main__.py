@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures this package beside bare loops and prints the table."""
+"""`python -m benchmarks`: measures this package beside bare loops and the vendors' own SDKs, and prints the table."""
 
 import argparse
 import sys
@@ -8,8 +8,9 @@ from pathlib import Path
 from benchmarks import construction, crowd, durable, graphs, imports, turns, wire
 from benchmarks.measure import Case, Line, Scale, run_case
 from benchmarks.table import render_line, render_machine, render_table
+from benchmarks.vendors import calls, history
 
-PARTS = (imports, construction, turns, wire, crowd, durable, graphs)
+PARTS = (imports, construction, turns, wire, calls, history, crowd, durable, graphs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this package beside bare loops.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this package beside bare loops and vendors' SDKs.")
     parser.add_argument("--only", action="append", metavar="NAME", default=[], help="measure what has this in its name; may be repeated")
     parser.add_argument("--rounds", type=int, metavar="N", help="take so many samples of each side (default 5, and 1 with --quick)")
     parser.add_argument("--quick", action="store_true", help="measure little, only to see that every measurement works")

@@ -18,20 +18,25 @@ Ceiling = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of the table: what is read, its unit, and the target in words and as a ceiling; None where none was set."""
+    """One line of the table: what is read, its unit, and the target in words and as a ceiling; None where none was set.
+
+    `within` sets one too: so many times what ours read under another key of the same case.
+    """
 
     key: str
     what: str
     unit: str
     target: str = ""
     ceiling: Ceiling | None = None
+    within: tuple[float, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One thing that is measured, in one or more metrics; `bare` is None where nothing bare does the same.
 
-    `rounds` is how many samples it takes where that is not for the caller to say.
+    `sdk` is the same by the vendors' own libraries, where there are any. `rounds` is how many samples it takes where that is not for the
+    caller to say.
     """
 
     name: str
@@ -39,25 +44,31 @@ class Case:
     ours: Sample
     bare: Sample | None = None
     rounds: int | None = None
+    sdk: Sample | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A metric with the medians of what was read."""
+    """A metric with the medians of what was read, and the most that ours may be."""
 
     metric: Metric
     ours: float
     bare: float | None
+    sdk: float | None = None
+    limit: float | None = None
 
     @property
     def ratio(self) -> float | None:
         return self.ours / self.bare if self.bare else None
 
     @property
+    def gain(self) -> float | None:
+        """How many times ours the vendor's own costs."""
+        return self.sdk / self.ours if self.sdk is not None and self.ours else None
+
+    @property
     def is_met(self) -> bool | None:
-        if self.metric.ceiling is None:
-            return None
-        return self.ours <= self.metric.ceiling(self.bare or 0.0)
+        return self.ours <= self.limit if self.limit is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +82,14 @@ class Scale:
 
 
 def run_case(case: Case, rounds: int) -> list[Line]:
-    """Take both samples by turns; each begins on a collected heap, and the collector stays on for both, as it does in life."""
-    ours: list[Readings] = []
-    bare: list[Readings] = []
+    """Take all samples by turns; each begins on a collected heap, and the collector stays on for all, as it does in life."""
+    sides = {name: sample for name, sample in (("bare", case.bare), ("sdk", case.sdk), ("ours", case.ours)) if sample is not None}
+    read: dict[str, list[Readings]] = {name: [] for name in sides}
     for _ in range(case.rounds or rounds):
-        if case.bare is not None:
-            bare.append(_sampled(case.bare))
-        ours.append(_sampled(case.ours))
-    return [_line(metric, ours, bare) for metric in case.metrics]
+        for name, sample in sides.items():
+            read[name].append(_sampled(sample))
+    medians = {name: _medians(readings) for name, readings in read.items()}
+    return [_line(metric, medians["ours"], medians.get("bare", {}), medians.get("sdk", {})) for metric in case.metrics]
 
 
 def cpu_us(work: Callable[[], object], times: int = 1) -> float:
@@ -116,6 +127,15 @@ def _sampled(sample: Sample) -> Readings:
     return sample()
 
 
-def _line(metric: Metric, ours: Sequence[Readings], bare: Sequence[Readings]) -> Line:
-    beside = [readings[metric.key] for readings in bare if metric.key in readings]
-    return Line(metric, median(readings[metric.key] for readings in ours), median(beside) if beside else None)
+def _medians(readings: Sequence[Readings]) -> Readings:
+    keys = dict.fromkeys(key for each in readings for key in each)
+    return {key: median(each[key] for each in readings if key in each) for key in keys}
+
+
+def _line(metric: Metric, ours: Readings, bare: Readings, sdk: Readings) -> Line:
+    beside = bare.get(metric.key)
+    limit = metric.ceiling(beside or 0.0) if metric.ceiling is not None else None
+    if metric.within is not None:
+        factor, key = metric.within
+        limit = factor * ours[key]
+    return Line(metric, ours[metric.key], beside, sdk.get(metric.key), limit)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from benchmarks.measure import Line
 
-HEADER = ("what", "unit", "bare", "ours", "ours / bare", "target", "met")
+HEADER = ("what", "unit", "bare", "vendor's SDK", "ours", "ours / bare", "SDK / ours", "target", "met")
 
 
 def render_table(lines: Iterable[Line]) -> str:
@@ -17,7 +17,7 @@ def render_table(lines: Iterable[Line]) -> str:
 
 
 def render_line(line: Line) -> str:
-    return render_row(_cells(line), (58, 11, 9, 9, 11, 34, 3))
+    return render_row(_cells(line), (58, 11, 9, 12, 9, 11, 10, 34, 3))
 
 
 def render_row(cells: Iterable[str], widths: Iterable[int]) -> str:
@@ -32,11 +32,16 @@ def render_machine() -> str:
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    ratio = f"{line.ratio:.2f}" if line.ratio is not None else "-"
-    bare = _number(line.bare) if line.bare is not None else "-"
     met = {True: "yes", False: "no", None: "-"}[line.is_met]
-    return line.metric.what, line.metric.unit, bare, _number(line.ours), ratio, line.metric.target or "-", met
+    read = (_number(line.bare), _number(line.sdk), _number(line.ours), _ratio(line.ratio), _ratio(line.gain))
+    return line.metric.what, line.metric.unit, *read, line.metric.target or "-", met
 
 
-def _number(value: float) -> str:
+def _ratio(value: float | None) -> str:
+    return f"{value:.2f}" if value is not None else "-"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

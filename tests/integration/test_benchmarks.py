@@ -3,6 +3,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.measure import Case, Metric, run_case
+from benchmarks.table import render_table
+from benchmarks.vendors.history import ours
 
 pytestmark = pytest.mark.slow
 
@@ -18,12 +21,29 @@ def test_every_measurement_works_and_the_table_is_written(tmp_path: Path, capsys
         "turn in process",
         "over HTTP",
         "streamed chunk",
+        "vendors: a plain call, Gemini",
+        "vendors: a call streamed in 20 chunks, Anthropic",
+        "vendors: a streamed chunk, OpenAI Responses",
+        "how often each is encoded",
         "runs at once",
         "durable step",
         "DAGs",
         "200 tools",
     ):
         assert work in text
+
+
+def test_each_message_of_a_long_history_is_encoded_once_in_every_protocol() -> None:
+    assert ours(messages=300, turns=3)["encodes"] == 1.0
+
+
+def test_a_limit_may_be_so_many_times_what_ours_read_elsewhere() -> None:
+    metrics = [Metric("a", "first", "us"), Metric("b", "second", "us", within=(1.5, "a"))]
+    sides = Case("sides", metrics, lambda: {"a": 10.0, "b": 16.0}, lambda: {"a": 5.0}, sdk=lambda: {"a": 40.0})
+    first, second = run_case(sides, rounds=3)
+    assert (first.ratio, first.gain, first.is_met) == (2.0, 4.0, None)
+    assert (second.ratio, second.gain, second.limit, second.is_met) == (None, None, 15.0, False)
+    assert [cell.strip() for cell in render_table([first]).splitlines()[2].split("|")[3:8]] == ["5", "40", "10", "2.00", "4.00"]
 
 
 def test_a_name_that_measures_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""Our adapters beside the vendors' own SDKs and beside bare aiohttp and json."""
