@@ -15,6 +15,7 @@ from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, StreamedModel, open_model
 from agent_sdk.llm.anthropic import Anthropic
 from agent_sdk.llm.anthropic_options import AnthropicOptions
+from agent_sdk.llm.openai_responses import OpenAIResponses
 from agent_sdk.runtime.system import SystemClock, SystemRandom
 from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel
 from agent_sdk.testing.sim import Sim, SimServer
@@ -62,13 +63,24 @@ async def anthropic(script: list[Said]) -> AsyncGenerator[Model]:
             await model.close()
 
 
+@asynccontextmanager
+async def openai_responses(script: list[Said]) -> AsyncGenerator[Model]:
+    renamed: list[Said] = [item if isinstance(item, str) else [Call(wire(call.tool), call.args) for call in item] for item in script]
+    async with SimServer(Sim(script=renamed)) as server:
+        model = OpenAIResponses(OpenAIOptions(None, server.openai_url))
+        try:
+            yield model
+        finally:
+            await model.close()
+
+
 def wire(tool: str) -> str:
     from agent_sdk.llm.tool_names import wire_name  # noqa: PLC0415 - what only this protocol needs
 
     return wire_name(tool)
 
 
-@pytest.fixture(params=[scripted, streamed, retrying, openai_chat, anthropic], ids=lambda make: make.__name__)
+@pytest.fixture(params=[scripted, streamed, retrying, openai_chat, openai_responses, anthropic], ids=lambda make: make.__name__)
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made
