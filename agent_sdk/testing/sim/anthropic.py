@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from agent_sdk.core.model import Stop, ToolChoice
 from agent_sdk.core.usage import Usage
-from agent_sdk.testing.chat_protocol import Malformed, RawReply
+from agent_sdk.testing.chat_protocol import RawReply
 from agent_sdk.testing.scripted_model import Call
-from agent_sdk.testing.sim.anthropic_asked import AnthropicCount, AnthropicMessage, AnthropicRequest, said
+from agent_sdk.testing.sim.anthropic_asked import AnthropicCount, AnthropicMessage, AnthropicRequest, OlderRequest, TextBlock, said
 from agent_sdk.testing.sim.asked import Dialect, SimRequest, SimTool, Spoken, Wanted
 from agent_sdk.testing.sim.faults import Fault
 from agent_sdk.testing.sim.said import arguments_text
@@ -29,8 +29,6 @@ _STOPS: dict[Stop, str] = {
     "other": "sim_unknown",
 }
 _VERSIONS = ("2026-10-21", "2023-06-01", "2023-01-01")
-_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
-"""What the newest version of the protocol no longer takes."""
 _CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "auto", "none": "none"}
 _KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}
 
@@ -54,9 +52,7 @@ class AnthropicSpeaker:
         return None
 
     def parse(self, asked: HttpAsked) -> SimRequest:
-        request = parsed(AnthropicCount if asked.action == "count" else AnthropicRequest, asked.body)
-        if asked.headers["anthropic-version"] == _VERSIONS[0] and (given := request.model_fields_set & _SAMPLING):
-            raise Malformed(f"{min(given)}: Extra inputs are not permitted", min(given))
+        request = parsed(_shape(asked), asked.body)
         messages = [each for message in request.messages for each in _spoken(message)]
         offered = sum(json_tokens(tool.model_dump(mode="json")) for tool in request.tools or ())
         offered += json_tokens(dict(request.output_schema)) if request.output_schema is not None else 0
@@ -106,13 +102,21 @@ class AnthropicSpeaker:
         return named_event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
 
 
+def _shape(asked: HttpAsked) -> type[AnthropicCount]:
+    if asked.action == "count":
+        return AnthropicCount
+    return AnthropicRequest if asked.headers["anthropic-version"] == _VERSIONS[0] else OlderRequest
+
+
 def _spoken(message: AnthropicMessage) -> Iterator[Spoken]:
-    """Yield the message, parted in two where results of tools stand before what the user says."""
+    """Yield the message, parted in two where results of tools, and files beside them, stand before what the user says."""
+    spoken = list(message.blocks)
     if results := message.results:
-        yield Spoken("tool", "\n".join(result.text for result in results), 0, tuple(result.text for result in results))
-    rest = [block for block in message.blocks if block.type != "tool_result"]
-    if rest or not results:
-        yield Spoken(message.role, "\n".join(map(said, rest)), len(message.uses))
+        shown = [block for block in spoken if not isinstance(block, TextBlock)]
+        yield Spoken("tool", "\n".join(map(said, shown)), 0, tuple(result.text for result in results))
+        spoken = [block for block in spoken if isinstance(block, TextBlock)]
+    if spoken:
+        yield Spoken(message.role, "\n".join(map(said, spoken)), len(message.uses))
 
 
 def _wanted(request: AnthropicCount) -> Wanted:

@@ -307,9 +307,6 @@ class AnthropicRequest(AnthropicCount):
     """A question: `POST /v1/messages`."""
 
     max_tokens: Annotated[int, Field(ge=1)]
-    temperature: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0)] | None = None
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = None
     stream: bool = False
     metadata: Metadata | None = None
@@ -323,7 +320,19 @@ class AnthropicRequest(AnthropicCount):
             raise ValueError("thinking.budget_tokens: Field required for the type 'enabled', and for it alone")
         if self.thinking.budget_tokens is not None and self.thinking.budget_tokens >= self.max_tokens:
             raise ValueError("`max_tokens` must be greater than `thinking.budget_tokens`.")
-        if self.temperature not in {None, 1.0}:
+        return self
+
+
+class OlderRequest(AnthropicRequest):
+    """A question in the versions before 2026-10-21, which could still be asked for more or less chance."""
+
+    temperature: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _thinks_at_its_own_heat(self) -> Self:
+        if self.thinking is not None and self.thinking.is_on and self.temperature not in {None, 1.0}:
             raise ValueError("`temperature` may only be set to 1 when thinking is enabled.")
         return self
 

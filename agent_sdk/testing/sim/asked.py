@@ -39,7 +39,7 @@ class SimTool:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of the reply; `is_cached` where the question asks that it be kept for the next."""
+    """What is wanted of the reply; `is_cached` where the question is to be kept for the next, `is_quiet` where thoughts are not shown."""
 
     tools: tuple[SimTool, ...] = ()
     choice: ToolChoice = "auto"
@@ -49,6 +49,7 @@ class Wanted:
     max_output_tokens: int | None = None
     is_stream: bool = False
     is_cached: bool = False
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,9 @@ def _wanted(request: GeminiRequest, *, is_stream: bool) -> Wanted:
     schema = plain_schema(config.response_schema) if config.response_schema is not None else config.response_json_schema
     tools = tuple(SimTool(each.name, _parameters(each)) for each in request.declarations if not allowed or each.name in allowed)
     choice = _CHOICES[calling.mode] if calling is not None else "auto"
-    return Wanted(tools, choice, None, output_schema=schema, max_output_tokens=config.max_output_tokens, is_stream=is_stream)
+    is_quiet = config.thinking_config is None or config.thinking_config.include_thoughts is not True
+    most = config.max_output_tokens
+    return Wanted(tools, choice, output_schema=schema, max_output_tokens=most, is_stream=is_stream, is_quiet=is_quiet)
 
 
 def _parameters(declaration: Declaration) -> dict[str, JsonValue]:
@@ -158,7 +160,7 @@ def _parts(verdict: Verdict) -> list[Part]:
     """Return the reply's parts; thoughts are shown where that was asked for, and calls of a model that thinks are signed."""
     reply = verdict.reply
     parts: list[Part] = []
-    if reply.reasoning and _shows_thoughts(verdict):
+    if reply.reasoning and not verdict.request.wanted.is_quiet:
         parts.append({"text": reply.reasoning, "thought": True})
     if reply.text:
         parts.append({"text": reply.text})
@@ -187,14 +189,6 @@ def _pieces(verdict: Verdict) -> Iterator[tuple[int, int, Part]]:
                 yield thoughts, tokens, part
             case _:
                 pass
-
-
-def _shows_thoughts(verdict: Verdict) -> bool:
-    match verdict.request.body:
-        case {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}}:
-            return True
-        case _:
-            return False
 
 
 def _blocked(request: SimRequest) -> RawReply:

@@ -11,7 +11,6 @@ from typing import Self
 from aiohttp import web
 
 from agent_sdk.core.errors import ConfigError
-from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import Delivery, Malformed, RawReply
 from agent_sdk.testing.scripted_model import ScriptExhausted
 from agent_sdk.testing.sim.anthropic import AnthropicSpeaker
@@ -112,27 +111,22 @@ class SimServer:
         return await self._break_off(http, response, stalls=raw.delivery.closes_after is None)
 
     async def stream(self, http: web.Request, verdict: Verdict, events: Sequence[WireEvent]) -> web.StreamResponse:
-        """Send the events, and bill what they reported as far as they were sent."""
+        """Send the events, each billed for what it reports before the client can know."""
         headers = {**_request_ids(verdict.number), "Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         response = web.StreamResponse(headers=headers)
-        reported: Usage | None = None
-        is_whole = False
         try:
             await response.prepare(http)
             for event in events:
+                self.sim.charge(verdict, event.reported, is_whole=event is events[-1])
                 await self._write(response, event.data)
-                reported = event.reported
                 if event.is_token:
                     await self.pause(self.sim.latency.per_token(verdict.chance))
             if verdict.kind in _CUT:
                 return await self._break_off(http, response, stalls=verdict.kind == "stall")
             await response.write_eof()
-            is_whole = verdict.kind not in {"malformed_json", "error_in_stream"}
         except (asyncio.CancelledError, ConnectionError):
             self.hung_up += 1
             raise
-        finally:
-            self.sim.charge(verdict, reported, is_whole=is_whole)
         return response
 
     async def _write(self, response: web.StreamResponse, data: bytes) -> None:

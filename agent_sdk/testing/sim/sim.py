@@ -73,15 +73,19 @@ class Sim:
     thinks: bool = False
     cache_from_tokens: int | None = 1024
     requests: list[SimRequest] = field(default_factory=list[SimRequest], init=False)
-    charges: list[Charge] = field(default_factory=list[Charge], init=False)
     faulted: Counter[FaultKind] = field(default_factory=Counter[FaultKind], init=False)
     _items: Iterator[SimItem] | None = field(default=None, init=False, repr=False)
     _asked: Counter[bytes] = field(default_factory=Counter[bytes], init=False, repr=False)
+    _charges: dict[int, Charge] = field(default_factory=dict[int, Charge], init=False, repr=False)
     _known: set[int] = field(default_factory=set[int], init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.script is not None and not callable(self.script):
             self._items = iter(self.script)
+
+    @property
+    def charges(self) -> list[Charge]:
+        return list(self._charges.values())
 
     @property
     def billed(self) -> Decimal:
@@ -125,11 +129,11 @@ class Sim:
         return self._verdict(request, chance, reply, self.faults.draw(name, possible_faults(request, reply)))
 
     def charge(self, verdict: Verdict, reported: Usage | None, *, is_whole: bool) -> None:
-        """Bill what the reply reported, as far as it came."""
+        """Bill what the reply has reported, as far as it came; what was billed for a shorter piece of it is void."""
         model, usage = verdict.request.model, _no_less_than_zero(reported or Usage())
         used = verdict.usage if is_whole and verdict.kind in USAGE_FAULTS else None
         if reported is not None or used is not None:
-            self.charges.append(Charge(model, usage, self.cost_usd(model, usage), used))
+            self._charges[verdict.number] = Charge(model, usage, self.cost_usd(model, usage), used)
 
     def first_token_s(self, verdict: Verdict) -> float:
         return self.latency.first_token(verdict.chance) + (self.faults.slow_s if verdict.kind == "slow_first_token" else 0)

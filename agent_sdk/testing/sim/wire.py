@@ -93,14 +93,15 @@ def parsed(shape: type[WireT], body: bytes) -> WireT:
     """Return the body in its shape.
 
     Raises:
-        Malformed: it has another one; the message names the first place that is wrong.
+        Malformed: it has another one; the message names the innermost place that is wrong.
     """
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = "Unknown field" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        inner = max(problems, key=lambda each: len(each["loc"]))  # of a union's branches, the one that was meant goes deepest
+        place = ".".join(map(str, inner["loc"]))
+        problem = inner["msg"].removeprefix("Value error, ")
         raise Malformed(f"{place}: {problem}" if place else problem, place or None) from None
 
 
