@@ -1,6 +1,7 @@
 """The vendors' own SDKs, each used as its documentation shows, without their helpers that put streams together, which cost more."""
 
 import json
+import warnings
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -189,7 +190,9 @@ async def _gemini(url: str) -> AsyncGenerator[Talk]:
             history += [types.Content(role="model", parts=parts), types.Content(role="user", parts=results)]
 
     try:
-        yield talk
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Inheritance class AiohttpClientSession", DeprecationWarning)  # the SDK's own doing
+            yield talk
     finally:
         await client.aclose()
 
