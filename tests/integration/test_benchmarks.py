@@ -2,10 +2,17 @@ from pathlib import Path
 
 import pytest
 
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.messages import Conversation, user_message
+from agent_sdk.core.model import ModelRequest, ReplyDone, TextDelta
 from benchmarks.__main__ import main
+from benchmarks.agents import find
 from benchmarks.measure import Case, Metric, run_case
 from benchmarks.table import render_table
 from benchmarks.vendors.history import ours
+from benchmarks.vendors.ours import made
+from benchmarks.vendors.replies import ARGUMENTS, MODEL, PROTOCOLS, TOKEN
+from benchmarks.vendors.server import served
 
 pytestmark = pytest.mark.slow
 
@@ -49,3 +56,17 @@ def test_a_limit_may_be_so_many_times_what_ours_read_elsewhere() -> None:
 def test_a_name_that_measures_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "nonsense"]) == 2
     assert "makespan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_every_adapter_reads_what_the_bench_server_says(is_stream: bool) -> None:
+    question = ModelRequest(StepId("t1"), MODEL, Conversation([user_message("Hi")]), tools=(find.spec,))
+    with served(3) as url:
+        for protocol in PROTOCOLS:
+            model = made(protocol, url)
+            deltas = [delta async for delta in model.stream(question)] if is_stream else [ReplyDone(await model.complete(question))]
+            await model.close()
+            (reply,) = [delta.reply for delta in deltas if isinstance(delta, ReplyDone)]
+            assert reply.message.text == TOKEN * 3
+            assert [(call.tool, call.args) for call in reply.message.tool_calls] == [("find", ARGUMENTS)]
+            assert sum(isinstance(delta, TextDelta) for delta in deltas) == (3 if is_stream else 0)
