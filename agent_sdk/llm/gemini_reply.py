@@ -19,6 +19,7 @@ from agent_sdk.llm.vendor_errors import Place, error_inside, not_the_protocol
 from agent_sdk.llm.wire import count, parse_wire
 
 _DONE = b"[DONE]"
+_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 _STOPS: Mapping[str, Stop] = {"STOP": "end", "MAX_TOKENS": "length", "CONTINUATION": "length"}
 _REFUSED = frozenset(
     {"BLOCKLIST", "ESCALATION", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "IMAGE_SAFETY", "JAILBREAK", "MODEL_ARMOR"}
@@ -151,7 +152,10 @@ class ReplyAssembly:
         if data == _DONE:
             self.is_done = True
             return []
-        wire = parse_wire(ReplyWire, data, self.place, GEMINI)
+        try:
+            wire = parse_wire(ReplyWire, data, self.place, GEMINI)
+        except ReplyInvalid as error:
+            raise self._with_usage(error) from None
         if wire.error is not None:
             raise self._with_usage(error_inside(wire.error, self.place, GEMINI))
         if isinstance(wire.usageMetadata, dict):
@@ -161,7 +165,8 @@ class ReplyAssembly:
         if wire.responseId is not None:
             self.request_id = wire.responseId
         if wire.promptFeedback is not None and wire.promptFeedback.blockReason is not None:
-            return self._block(wire.promptFeedback.blockReason, wire.promptFeedback.blockReasonMessage)
+            self.reason = wire.promptFeedback.blockReason if wire.promptFeedback.blockReason in _REFUSED else "SAFETY"
+            return self._refuse(wire.promptFeedback.blockReason, wire.promptFeedback.blockReasonMessage)
         for candidate in wire.candidates or ():
             if not candidate.index:
                 return self._add(candidate, data)
@@ -185,11 +190,10 @@ class ReplyAssembly:
     def _add(self, candidate: CandidateWire, data: bytes) -> list[Delta]:
         parts = candidate.content.parts if candidate.content is not None else None
         deltas = [delta for part in parts or () if (delta := self._add_part(part, data)) is not None]
-        if candidate.finishReason is not None:
-            self._message = candidate.finishMessage or ""
-            if candidate.finishReason in _REFUSED and not self._parts:
-                return self._block(candidate.finishReason, candidate.finishMessage)
-            self.reason = candidate.finishReason
+        if candidate.finishReason and candidate.finishReason != _UNSPECIFIED:
+            self.reason, self._message = candidate.finishReason, candidate.finishMessage or ""
+            if candidate.finishReason in _REFUSED:
+                return [*deltas, *self._refuse(candidate.finishReason, candidate.finishMessage)]
         return deltas
 
     def _add_part(self, part: PartWire, data: bytes) -> Delta | None:
@@ -227,9 +231,10 @@ class ReplyAssembly:
         self._calls += 1
         return ToolCallDelta(at, arguments, tool)
 
-    def _block(self, reason: str, message: str | None) -> list[Delta]:
-        """Take a refusal of which nothing was said but its reason, which then is the text."""
-        self.reason = reason if reason in _REFUSED else "SAFETY"
+    def _refuse(self, reason: str, message: str | None) -> list[Delta]:
+        """Take a refusal; where nothing was said before, its reason is the text."""
+        if any(isinstance(part, _Words) and not part.is_thought for part in self._parts):
+            return []
         text = message or f"blocked: {reason}"
         self._parts.append(_Words(is_thought=False, pieces=[text]))
         return [TextDelta(text)]

@@ -15,6 +15,8 @@ from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm import OpenAIOptions, RetryingModel, RetryPolicy, StreamedModel, open_model
 from agent_sdk.llm.anthropic import Anthropic
 from agent_sdk.llm.anthropic_options import AnthropicOptions
+from agent_sdk.llm.gemini import Gemini
+from agent_sdk.llm.gemini_options import GeminiOptions
 from agent_sdk.llm.openai_responses import OpenAIResponses
 from agent_sdk.runtime.system import SystemClock, SystemRandom
 from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel
@@ -64,6 +66,17 @@ async def anthropic(script: list[Said]) -> AsyncGenerator[Model]:
 
 
 @asynccontextmanager
+async def gemini(script: list[Said]) -> AsyncGenerator[Model]:
+    renamed: list[Said] = [item if isinstance(item, str) else [Call(wire(call.tool), call.args) for call in item] for item in script]
+    async with SimServer(Sim(script=renamed)) as server:
+        model = Gemini(GeminiOptions(None, server.url))
+        try:
+            yield model
+        finally:
+            await model.close()
+
+
+@asynccontextmanager
 async def openai_responses(script: list[Said]) -> AsyncGenerator[Model]:
     renamed: list[Said] = [item if isinstance(item, str) else [Call(wire(call.tool), call.args) for call in item] for item in script]
     async with SimServer(Sim(script=renamed)) as server:
@@ -80,7 +93,7 @@ def wire(tool: str) -> str:
     return wire_name(tool)
 
 
-@pytest.fixture(params=[scripted, streamed, retrying, openai_chat, openai_responses, anthropic], ids=lambda make: make.__name__)
+@pytest.fixture(params=[scripted, streamed, retrying, openai_chat, openai_responses, anthropic, gemini], ids=lambda make: make.__name__)
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made

@@ -11,7 +11,7 @@ from google import genai
 from google.genai import types
 from hypothesis import given, settings, strategies as st
 
-from agent_sdk.core.errors import ModelError, RateLimited
+from agent_sdk.core.errors import ModelError, RateLimited, ReplyInvalid
 from agent_sdk.core.messages import ReasoningPart
 from agent_sdk.core.model import ModelReply, ReasoningDelta, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
@@ -176,6 +176,14 @@ def test_a_broken_stream_says_what_it_used() -> None:
     with pytest.raises(RateLimited) as caught:
         made.add(failed)
     assert caught.value.usage == used
+
+
+def test_a_stream_that_goes_wrong_says_what_it_used() -> None:
+    made = assembly(STREAMS[0])
+    made.add(EventBytes().feed(USED_BEFORE_IT_BROKE[0].body)[0])
+    with pytest.raises(ReplyInvalid) as caught:
+        made.add(b"{half")
+    assert caught.value.usage == USED_BEFORE_IT_BROKE[1]
 
 
 def test_a_stream_that_ends_early_says_what_it_used(outcomes: Mapping[str, Outcome]) -> None:

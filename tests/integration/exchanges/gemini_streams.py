@@ -102,6 +102,9 @@ STREAMS = [
     streamed("a stream cut at the limit", events(*words("so"), chunk(text(" far"), finish="MAX_TOKENS"))),
     streamed("a stream cut for safety", events(*words("so far"), refused("SAFETY"))),
     streamed("a stream refused", events(refused("PROHIBITED_CONTENT"))),
+    streamed("a stream refused in its thoughts", events(chunk(text("Hm", thought=True)), refused("SAFETY"))),
+    streamed("a prompt blocked twice", events(blocked("SAFETY"), blocked("SAFETY"))),
+    streamed("reasons that are none yet", events(chunk(text("Hi"), finish="FINISH_REASON_UNSPECIFIED"), END)),
     streamed("a stream of a blocked prompt", events(blocked("PROHIBITED_CONTENT"))),
     streamed("a stream that ends for a reason that nobody knows yet", events(*words("so far"), chunk(finish="TIRED"))),
     streamed("a stream of nothing", events(chunk(finish="STOP"))),
@@ -123,6 +126,12 @@ def broken(name: str, *chunks: JsonValue, error: type[ModelError], their_error: 
 
 BROKEN_STREAMS = [
     broken("a stream without its end", *words("so", " far"), error=Unavailable, differs="the SDK takes it for whole"),
+    broken(
+        "a stream without its end, that gave no reason",
+        chunk(text("Hi"), finish="FINISH_REASON_UNSPECIFIED"),
+        error=Unavailable,
+        differs="the SDK takes it for whole",
+    ),
     streamed("an empty stream", b"", error=Unavailable, differs="the SDK takes it for whole"),
     streamed(
         "a stream cut inside an event",
