@@ -8,8 +8,9 @@ from pydantic import JsonValue
 
 from agent_sdk.core.errors import ModelError
 from agent_sdk.core.model import NO_SETTINGS, ModelRequest, Reasoning
+from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.gemini_errors import GEMINI
-from agent_sdk.llm.gemini_options import GeminiOptions
+from agent_sdk.llm.gemini_options import GeminiOptions, resource
 from agent_sdk.llm.gemini_reply import ReplyAssembly
 from agent_sdk.llm.gemini_request import Concessions, RequestWriter
 from agent_sdk.llm.gemini_thinking import MAX_RELENTED
@@ -85,7 +86,7 @@ class GeminiProtocol:
         schema = None if self._options.is_vertex else request.output_schema  # Vertex AI counts no more than what is said
         body = self._writer.body(replace(request, settings=NO_SETTINGS, output_schema=schema), self._concessions(request))
         if not self._options.is_vertex:
-            body = b'{"generateContentRequest":{"model":"models/' + request.model.removeprefix("models/").encode() + b'",' + body[1:] + b"}"
+            body = b'{"generateContentRequest":{"model":' + encode_json(resource(request.model)) + b"," + body[1:] + b"}"
         return Outgoing(self._options.path(request.model, "countTokens"), body)
 
     def parse_count(self, data: bytes) -> int:

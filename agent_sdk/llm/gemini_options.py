@@ -33,7 +33,11 @@ class GeminiOptions(VendorOptions):
         return (urlsplit(self.base_url).hostname or "").endswith("aiplatform.googleapis.com")
 
     def path(self, model: str, method: str) -> str:
-        """Return the path of a method of the model; a name with a slash, such as `tunedModels/x`, is a resource's own."""
-        resource = model if "/" in model else f"models/{model}"
+        """Return the path of a method of the model."""
         version = "" if urlsplit(self.base_url).path.strip("/") else _VERSION
-        return f"{version}/{quote(resource, safe='/')}:{method}"
+        return f"{version}/{quote(resource(model), safe='/')}:{method}"
+
+
+def resource(model: str) -> str:
+    """Return what the vendor calls the model; a name with a slash, such as `tunedModels/x`, is such a name already."""
+    return model if "/" in model else f"models/{model}"

@@ -19,7 +19,7 @@ from agent_sdk.core.messages import Conversation, Message, ToolResultPart, user_
 from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm import CertificateRefused, Timeouts
-from agent_sdk.llm.gemini import Gemini
+from agent_sdk.llm.gemini import Gemini, GeminiProtocol
 from agent_sdk.llm.gemini_options import GeminiOptions
 from agent_sdk.llm.options import HttpRequest
 from tests.integration.exchanges.exchange import EVENT_STREAM, ask, encoded, events, streamed
@@ -173,6 +173,13 @@ async def test_tokens_are_counted_in_the_whole_question() -> None:
     assert counted["model"] == f"models/{MODEL}"
     assert counted.keys() == {"model", "contents", "systemInstruction", "tools", "generationConfig"}
     assert server.urls == [f"/v1beta/models/{MODEL}:countTokens"]
+
+
+def test_vertex_counts_what_is_said_and_no_more() -> None:
+    options = GeminiOptions("k-1", "https://aiplatform.googleapis.com/v1/publishers/google")
+    counting = GeminiProtocol(options).counting(replace(REQUEST, output_schema=SCHEMA))
+    assert json.loads(counting.body).keys() == {"contents", "tools"}
+    assert counting.path == f"/models/{MODEL}:countTokens"
 
 
 @pytest.mark.parametrize("document", [{}, {"totalTokens": -1}, {"totalTokens": "9"}])
