@@ -26,7 +26,7 @@ _TEXTS = frozenset({"application/json", "application/xml", "application/yaml"})
 _MAX_ID_CHARS = 64
 
 
-def write_messages(encoded: Sequence[bytes], mark: bytes) -> bytes:
+def taking_turns(encoded: Sequence[bytes], mark: bytes) -> list[bytes]:
     """Return the messages with neighbours of one role merged; `mark` goes behind the last blocks of the last two turns of the user.
 
     The second mark lets a cache be found again that many blocks of one turn have pushed out of the vendor's sight.
@@ -36,7 +36,7 @@ def write_messages(encoded: Sequence[bytes], mark: bytes) -> bytes:
         turns = (at for at in range(len(messages) - 1, -1, -1) if messages[at][_ROLE] == b"u")
         for at, _ in zip(turns, range(2), strict=False):
             messages[at] = messages[at][:-3] + mark + b"}]}"
-    return b",".join(messages)
+    return messages
 
 
 def encode_message(message: Message) -> bytes:

@@ -1,7 +1,7 @@
 """A question in the bytes of Anthropic's Messages, and what models were found not to take of it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from agent_sdk.core.messages import Conversation, ReasoningPart
 from agent_sdk.core.model import ModelRequest, ModelSettings, Reasoning
 from agent_sdk.core.tools import ToolSpec
-from agent_sdk.llm.anthropic_messages import DIALECT, encode_message, write_messages
+from agent_sdk.llm.anthropic_messages import DIALECT, encode_message, taking_turns
 from agent_sdk.llm.anthropic_options import AnthropicOptions
 from agent_sdk.llm.anthropic_schema import output_schema, tool_schema
 from agent_sdk.llm.encoding import Once, encode_extra, encode_json
@@ -74,12 +74,11 @@ class MessagesWriter:
         if is_stream:
             pieces.append(b'"stream":true')
         extra = {name: value for name, value in settings.extra.items() if name != "tools"}
-        return b"{" + b",".join(pieces) + (encode_extra(extra, _TAKEN | given.keys()) if extra else b"") + b"}"
+        return _object(pieces, encode_extra(extra, _TAKEN | given.keys()) if extra else b"", request)
 
     def counted(self, request: ModelRequest) -> bytes:
         """Return the JSON of the question for how many tokens a request has."""
-        pieces = self._fields(self._question(request), names_model=True)
-        return b"{" + b",".join(pieces) + b"}"
+        return _object(self._fields(self._question(request), names_model=True), b"", request)
 
     def version(self, request: ModelRequest) -> str:
         """Return the version of the API that the request goes under."""
@@ -132,7 +131,7 @@ class MessagesWriter:
         return request.settings.max_output_tokens or self.options.limit(request.model)
 
     def _fields(self, question: _Question, *, names_model: bool = False) -> Iterator[bytes]:
-        """Yield what counts as input, tools and instructions before messages, as the vendor's cache has them."""
+        """Yield what counts as input, but for the messages."""
         request, output = question.request, question.output
         mark = _mark(request.settings)
         if self.options.platform == "vertex":
@@ -150,7 +149,6 @@ class MessagesWriter:
         if instructions.strip():
             yield b'"system":[{"type":"text","text":' + encode_json(instructions) + mark + b"}]"
         yield from self._thinking(question)
-        yield b'"messages":[' + write_messages(request.conversation.encoded(DIALECT, encode_message), mark) + b"]"
 
     def _tools(self, question: _Question, mark: bytes) -> bytes:
         """Return the tools that we perform, and behind them those of the vendor's own."""
@@ -179,6 +177,14 @@ class MessagesWriter:
                 yield b'"thinking":{"type":"enabled","budget_tokens":%d}' % budget
         if config:
             yield b'"output_config":{' + b",".join(config) + b"}"
+
+
+def _object(fields: Iterable[bytes], extra: bytes, request: ModelRequest) -> bytes:
+    """Return the fields and the messages as one object, in one copy: a conversation may be long."""
+    messages = taking_turns(request.conversation.encoded(DIALECT, encode_message), _mark(request.settings)) or [b""]
+    messages[0] = b'{%b%b,"messages":[%b' % (b",".join(fields), extra, messages[0])
+    messages[-1] += b"]}"
+    return b",".join(messages)
 
 
 def _choice(question: _Question) -> JsonValue:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from agent_sdk.core.errors import BadRequest
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import FilePart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, user_message
-from agent_sdk.llm.anthropic_messages import DIALECT, encode_message, wire_call_id, write_messages
+from agent_sdk.llm.anthropic_messages import DIALECT, encode_message, taking_turns, wire_call_id
 
 MARK = b',"cache_control":{"type":"ephemeral"}'
 CACHED = {"type": "ephemeral"}
@@ -28,7 +28,7 @@ def blocks(*parts: Part, role: str = "user", protocol: str | None = None) -> lis
 
 
 def written(*messages: Message, mark: bytes = b"") -> list[dict[str, JsonValue]]:
-    found: list[dict[str, JsonValue]] = json.loads(b"[" + write_messages([encode_message(each) for each in messages], mark) + b"]")
+    found: list[dict[str, JsonValue]] = json.loads(b"[" + b",".join(taking_turns([encode_message(each) for each in messages], mark)) + b"]")
     return found
 
 
@@ -156,7 +156,7 @@ def test_one_turn_is_marked_once() -> None:
 
 def test_messages_that_alternate_are_sent_without_being_touched() -> None:
     encoded = [encode_message(user_message("a")), encode_message(Message("assistant", (TextPart("b"),)))]
-    assert write_messages(encoded, b"") == b",".join(encoded)
+    assert taking_turns(encoded, b"") == encoded
 
 
 @given(st.lists(st.text(min_size=1, max_size=120), unique=True, min_size=2, max_size=8))
