@@ -13,10 +13,12 @@ import pytest
 import trustme
 from pydantic import JsonValue, SecretStr, TypeAdapter
 
+from agent_sdk import Agent, App, Runtime, RunWaits
 from agent_sdk.core.errors import NotDone, ToolError
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.ports import Tool
 from agent_sdk.core.tools import ToolContext
+from agent_sdk.testing import Call, ScriptedModel
 from agent_sdk.tools.http import (
     CertificateRefused,
     Http,
@@ -468,3 +470,20 @@ async def test_this_machine_is_reached_by_its_own_name_where_that_is_allowed() -
         assert (await ask(get, url)).body == "here"
         (get,) = Http([url]).tools
         assert isinstance(await failure(get, url), UrlRefused)
+
+
+async def test_a_run_labels_what_it_read_and_leaves_an_effect_that_broke_off_unknown() -> None:
+    async with serving(reply(b"read me")) as server, serving(b"") as broken:
+        url, other = f"http://a.test:{server.port}/", f"http://b.test:{broken.port}/"
+        tools = Http([url, other], methods=["GET", "POST"], private=["a.test", "b.test"], network=Network(at_home)).tools
+        calls = [Call("http_get", {"url": url}), Call("http_get", {"url": "http://evil.test/"}), Call("http_post", {"url": other})]
+        agent = Agent(name="reader", model=ScriptedModel(calls), tools=tools)
+        async with Runtime.open(app=App([agent])) as runtime:
+            run = await runtime.start(agent, "read")
+            with pytest.raises(RunWaits, match="unknown_effect"):
+                await run.result()
+            state = await run.state()
+    read, refused, sent = state.graph.steps.values()
+    assert read.label.untrusted == ("http:a.test", "http:b.test")
+    assert (refused.status, sent.status) == ("failed", "unknown")
+    assert len(server.asked) == len(broken.asked) == 1
