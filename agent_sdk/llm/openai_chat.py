@@ -11,7 +11,10 @@ from agent_sdk.llm.options import OpenAIOptions
 from agent_sdk.llm.transport import HttpModel, Outgoing
 from agent_sdk.llm.vendor_errors import OPENAI, ErrorTable
 
-_ABOUT_SCHEMA = re.compile(r"response_format|schema|structured output", re.IGNORECASE)
+ABOUT_SCHEMA = re.compile(
+    r"\A(?!.*schema for function).*(response_format|text\.format|schema|structured output)", re.IGNORECASE | re.DOTALL
+)
+"""A refusal of the schema for the output, and not of one of a tool."""
 
 
 class OpenAIChat(HttpModel):
@@ -47,7 +50,7 @@ class ChatProtocol:
         return ReplyAssembly(request.id, self._place, names, output, OPENAI.request_id(headers))
 
     def relents(self, request: ModelRequest, error: ModelError) -> bool:
-        if request.output_schema is None or request.model in self._without_schema or not _ABOUT_SCHEMA.search(error.message):
+        if request.output_schema is None or request.model in self._without_schema or not ABOUT_SCHEMA.search(error.message):
             return False
         self._without_schema.add(request.model)
         return True

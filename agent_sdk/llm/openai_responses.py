@@ -9,14 +9,16 @@ from pydantic import ValidationError
 from agent_sdk.core.codec import adapter
 from agent_sdk.core.errors import BadRequest, ContentRefused, ModelError
 from agent_sdk.core.model import ModelRequest
-from agent_sdk.llm.openai_chat import openai_headers
+from agent_sdk.llm.openai_chat import ABOUT_SCHEMA, openai_headers
 from agent_sdk.llm.openai_responses_reply import CountWire, ResponseAssembly
 from agent_sdk.llm.openai_responses_request import ResponseWriter
 from agent_sdk.llm.options import OpenAIOptions
 from agent_sdk.llm.transport import HttpModel, Outgoing
 from agent_sdk.llm.vendor_errors import OPENAI, ErrorTable, not_the_protocol
 
-_ABOUT_SCHEMA = re.compile(r"text\.format|response_format|schema|structured output", re.IGNORECASE)
+_ABOUT_SEALS = re.compile(
+    r"encrypted.content\W.*not (supported|available)|(unknown|unsupported|invalid|unrecognized).*\binclude\b", re.IGNORECASE
+)
 RESPONSES: ErrorTable = replace(
     OPENAI,
     words=(
@@ -47,13 +49,14 @@ class OpenAIResponses(HttpModel):
 
 
 class ResponsesProtocol:
-    """A server that refuses JSON schemas gets them in the instructions from then on."""
+    """What a model refused it is not asked for again: its JSON schemas stand in the instructions then, and its thoughts come unsealed."""
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
         self._place = options.place
         self._writer = ResponseWriter(is_openai=options.is_openai)
         self._without_schema: set[str] = set()
+        self._without_seals: set[str] = set()
 
     @property
     def errors(self) -> ErrorTable:
@@ -63,7 +66,9 @@ class ResponsesProtocol:
         return openai_headers(self._options)
 
     def outgoing(self, request: ModelRequest, *, is_stream: bool) -> Outgoing:
-        return Outgoing("/responses", self._writer.body(request, is_stream=is_stream, has_schema=self._has_schema(request)))
+        has_seals = request.model not in self._without_seals
+        body = self._writer.body(request, is_stream=is_stream, has_schema=self._has_schema(request), has_seals=has_seals)
+        return Outgoing("/responses", body)
 
     def counting(self, request: ModelRequest) -> Outgoing:
         """Return the question for how many tokens a question has."""
@@ -86,9 +91,12 @@ class ResponsesProtocol:
         return ResponseAssembly(request.id, self._place, RESPONSES, names, output, RESPONSES.request_id(headers))
 
     def relents(self, request: ModelRequest, error: ModelError) -> bool:
-        if request.output_schema is None or request.model in self._without_schema or not _ABOUT_SCHEMA.search(error.message):
+        if request.output_schema is not None and self._has_schema(request) and ABOUT_SCHEMA.search(error.message):
+            self._without_schema.add(request.model)
+        elif request.model not in self._without_seals and _ABOUT_SEALS.search(error.message):
+            self._without_seals.add(request.model)
+        else:
             return False
-        self._without_schema.add(request.model)
         return True
 
     def _has_schema(self, request: ModelRequest) -> bool:

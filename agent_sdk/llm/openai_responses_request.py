@@ -17,9 +17,8 @@ from agent_sdk.llm.tool_names import wire_id, wire_name
 
 PROTOCOL = "openai.responses"
 _TAKEN = frozenset({"input", "instructions", "model", "stream", "tools"})
-_UNSTORED: Mapping[str, JsonValue] = {"store": False, "include": ["reasoning.encrypted_content"]}
+_SEALS: JsonValue = ["reasoning.encrypted_content"]
 """Nothing is kept at the vendor's, so that the thoughts come sealed, and go back with the conversation."""
-_JSON_OBJECT: JsonValue = {"type": "json_object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,10 @@ class ResponseWriter:
     offers: Offers = field(default_factory=lambda: Offers(_tool))
     _formats: Once[bytes] = field(default_factory=Once[bytes])
 
-    def body(self, request: ModelRequest, *, is_stream: bool, has_schema: bool) -> bytes:
+    def body(self, request: ModelRequest, *, is_stream: bool, has_schema: bool = True, has_seals: bool = True) -> bytes:
         """Return the request's JSON; without `has_schema`, an output schema stands in the instructions instead.
+
+        Without `has_seals`, sealed thoughts are not asked for.
 
         Raises:
             BadRequest: a message refers to a file that this protocol cannot carry, or stop sequences are asked for.
@@ -42,12 +43,13 @@ class ResponseWriter:
             raise BadRequest(
                 "OpenAI's Responses know no stop sequences", hint="leave them out, or ask the model by openai: (Chat Completions)"
             )
-        said = {
+        said: dict[str, JsonValue] = {
             "temperature": settings.temperature,
             "top_p": settings.top_p,
             "max_output_tokens": settings.max_output_tokens,
             "prompt_cache_retention": "24h" if settings.cache == "long" and self.is_openai else None,
-            **{name: value for name, value in _UNSTORED.items() if name not in settings.extra},
+            "store": False if "store" not in settings.extra else None,
+            "include": _SEALS if has_seals and "include" not in settings.extra else None,
         }
         question, taken = self._question(request, has_schema=has_schema)
         given = {name: value for name, value in said.items() if value is not None}
@@ -69,12 +71,10 @@ class ResponseWriter:
         if has_tools:
             fields.append(b',"tools":' + self.offers.toolbox(request).encoded)
         text = b""
-        if output is not None:
-            if output.mode == "native" and has_schema:
-                text = self._formats.get(output, lambda: _format(output))
-            elif output.mode != "tool":
-                instructions = output.in_words(instructions)
-                text = _field("text", {"format": _JSON_OBJECT}) if output.mode == "native" else b""
+        if output is not None and output.mode == "native" and has_schema:
+            text = self._formats.get(output, lambda: _format(output))
+        elif output is not None and output.mode != "tool":
+            instructions = output.in_words(instructions)  # no `json_object`, as servers want that word in the input then
         said: dict[str, JsonValue] = {
             "reasoning": None if settings.reasoning is None else {"effort": settings.reasoning},
             "parallel_tool_calls": settings.parallel_tool_calls if has_tools else None,

@@ -39,6 +39,11 @@ def test_a_bare_question_asks_for_nothing_to_be_stored_and_for_sealed_thoughts()
     assert asked(request(), is_stream=True) == {**PLAIN, "stream": True}
 
 
+def test_sealed_thoughts_are_not_asked_of_a_model_that_has_none() -> None:
+    body = json.loads(ResponseWriter().body(request(), is_stream=False, has_seals=False))
+    assert body == {name: value for name, value in PLAIN.items() if name != "include"}
+
+
 def test_settings_are_said_in_the_protocol_s_words() -> None:
     settings = ModelSettings(
         temperature=0.5, top_p=0.9, seed=7, max_output_tokens=100, reasoning="low", parallel_tool_calls=False, extra={"verbosity": "low"}
@@ -137,7 +142,7 @@ def test_a_schema_goes_under_the_text_s_format() -> None:
 
 def test_a_server_that_knows_no_schemas_reads_it_in_the_instructions() -> None:
     sent = asked(request(schema=SCHEMA), has_schema=False)
-    assert sent["text"] == {"format": {"type": "json_object"}}
+    assert "text" not in sent
     assert str(sent["instructions"]).startswith("Answer with one JSON object")
 
 
