@@ -128,8 +128,8 @@ class Cassette:
         return response
 
     async def _asked(self, http: web.Request, cleaner: Cleaner) -> Asked:
-        body = cleaner.text(_escaped(await http.read())).encode(errors="surrogateescape")
-        return Asked(method=http.method, path=cleaner.text(http.path), query=cleaner.query(http.query_string), body=parse_body(body))
+        body = parse_body(_clean(await http.read(), cleaner))
+        return Asked(method=http.method, path=cleaner.text(http.path), query=cleaner.query(http.query_string), body=body)
 
 
 async def _pass_on(answer: ClientResponse, response: web.StreamResponse, chunks: list[bytes]) -> bool:
@@ -148,15 +148,13 @@ async def _pass_on(answer: ClientResponse, response: web.StreamResponse, chunks:
 
 def _cleaned(chunks: list[bytes], cleaner: Cleaner) -> list[Chunk]:
     """Return the chunks without secrets; where one reaches across their borders, they are joined, for only so it is found."""
-    whole = _escaped(b"".join(chunks))
-    apart = [cleaner.text(_escaped(chunk)) for chunk in chunks]
-    if cleaner.text(whole) != "".join(apart):
-        apart = [cleaner.text(whole)]
-    return [Chunk.of(text.encode(errors="surrogateescape")) for text in apart]
+    whole = _clean(b"".join(chunks), cleaner)
+    apart = [_clean(chunk, cleaner) for chunk in chunks]
+    return [Chunk.of(data) for data in (apart if b"".join(apart) == whole else [whole])]
 
 
-def _escaped(data: bytes) -> str:
-    return data.decode(errors="surrogateescape")
+def _clean(data: bytes, cleaner: Cleaner) -> bytes:
+    return cleaner.text(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _refuse_streamed(exchanges: Iterable[Exchange], cleaner: Cleaner, path: Path) -> None:

@@ -4,11 +4,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, urlencode
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 REMOVED = "[removed]"
 SHORTEST = 8
 """What a request carries and is shorter than this is a stand-in, such as `test`, and not looked for in what is said."""
+
+DEEPEST = 3
+"""How often JSON may stand in a text of JSON, as arguments do in a reply."""
 
 _HEADERS = frozenset(
     {"api-key", "authorization", "cookie", "openai-organization", "openai-project", "proxy-authorization", "set-cookie", "x-api-key"}
@@ -35,9 +39,8 @@ class Cleaner:
         return Cleaner(self.given | frozenset(value for value in carried if len(value) >= SHORTEST))
 
     def text(self, text: str) -> str:
-        for secret in sorted(self.given, key=len, reverse=True):
-            for written in _spellings(secret):
-                text = text.replace(written, REMOVED)
+        for written in sorted({each for secret in self.given for each in _spellings(secret)}, key=len, reverse=True):
+            text = text.replace(written, REMOVED)
         return _SHAPES.sub(REMOVED, text)
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -49,12 +52,10 @@ class Cleaner:
         return urlencode([(name, REMOVED if name.lower() in _QUERY else self.text(value)) for name, value in pairs], safe="[]")
 
 
-def _spellings(secret: str) -> set[str]:
-    """Return the secret as texts, addresses and JSON write it."""
-    return {
-        secret,
-        quote(secret, safe=""),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        secret.replace("/", "\\/"),
-    }
+@lru_cache(maxsize=256)
+def _spellings(secret: str) -> frozenset[str]:
+    """Return the secret as texts and addresses write it, and JSON, where that may stand in JSON again."""
+    spelled = {secret, quote(secret, safe=""), quote_plus(secret)}
+    for _ in range(DEEPEST):
+        spelled |= {json.dumps(text, ensure_ascii=is_ascii)[1:-1] for text in spelled for is_ascii in (True, False)}
+    return frozenset(spelled | {text.replace("/", "\\/") for text in spelled})
