@@ -2,7 +2,17 @@
 
 from pydantic import JsonValue
 
-from agent_sdk.core.errors import AuthFailed, BadRequest, ContentRefused, ContextTooLong, ModelError, Overloaded, RateLimited, ReplyInvalid, Unavailable
+from agent_sdk.core.errors import (
+    AuthFailed,
+    BadRequest,
+    ContentRefused,
+    ContextTooLong,
+    ModelError,
+    Overloaded,
+    RateLimited,
+    ReplyInvalid,
+    Unavailable,
+)
 from agent_sdk.llm.vendor_errors import QuotaExhausted
 from tests.integration.exchanges.exchange import Exchange, encoded
 
