@@ -1,8 +1,5 @@
 """OpenAI's own SDK as an oracle: the same traffic through it and through our adapter says the same."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
 import openai
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -36,10 +33,9 @@ def usage_of(usage: "openai.types.CompletionUsage | None") -> Usage:
     return Usage(usage.prompt_tokens, usage.completion_tokens, cached, thought, cache_write_tokens=written)
 
 
-@asynccontextmanager
-async def official(url: str) -> AsyncGenerator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(api_key="sk-1", base_url=url, max_retries=0) as client:
-        yield client
+def official(url: str) -> openai.AsyncOpenAI:
+    unsure = openai.DefaultAsyncHttpxClient(verify=False)  # to read all certificate authorities takes the time of ten exchanges
+    return openai.AsyncOpenAI(api_key="sk-1", base_url=url, max_retries=0, http_client=unsure)
 
 
 async def officially(url: str) -> Heard:
@@ -172,8 +168,7 @@ async def test_a_failure_is_of_one_kind_to_both(
 
 async def hears(exchange: Exchange, url: str) -> Heard:
     """Return what the SDK reads in an exchange of the corpus."""
-    unsure = openai.DefaultAsyncHttpxClient(verify=False)  # to read all certificate authorities takes the time of ten exchanges
-    async with openai.AsyncOpenAI(api_key="sk-1", base_url=f"{url}/v1", max_retries=0, http_client=unsure) as client:
+    async with official(f"{url}/v1") as client:
         heard = await (read_streamed(client) if exchange.is_stream else read_whole(client))
     heard.calls = [(tool, canonical(arguments)) for tool, arguments in heard.calls]
     if heard.stop == "tool_calls" and not heard.calls:
