@@ -16,7 +16,7 @@ from agent_sdk.core.errors import (
     ReplyInvalid,
     Unavailable,
 )
-from agent_sdk.llm.rate_limiter import RateLimitFull
+from agent_sdk.llm.rate_limiter import RateLimitFull, RateLimitUnknown
 from agent_sdk.llm.vendor_errors import CertificateRefused, QuotaExhausted
 
 
@@ -47,6 +47,7 @@ TREATMENTS: Mapping[type[ModelError], Treatment] = MappingProxyType(
         QuotaExhausted: Treatment("up", falls_back=True),
         CircuitOpen: Treatment("unknown", falls_back=True),
         RateLimitFull: Treatment("unknown", falls_back=True),
+        RateLimitUnknown: Treatment("unknown", falls_back=False),  # the next model's limits lie in the same store
         AuthFailed: Treatment("up", falls_back=False),  # a wrong key is the operator's to mend, and would else cost money unseen
         BadRequest: Treatment("up", falls_back=False),
         ContextTooLong: Treatment("up", falls_back=False),
@@ -57,7 +58,7 @@ TREATMENTS: Mapping[type[ModelError], Treatment] = MappingProxyType(
 
 FALLS_BACK = frozenset(kind for kind, treatment in TREATMENTS.items() if treatment.falls_back)
 """The errors after which another model is asked, unless somebody says otherwise."""
-UNSENT = frozenset({CircuitOpen.code, RateLimitFull.code})
+UNSENT = frozenset({CircuitOpen.code, RateLimitFull.code, RateLimitUnknown.code})
 """The codes of tries that sent nothing, and count against no number of attempts."""
 
 

@@ -26,6 +26,13 @@ class RateLimitFull(ModelError):
     default_hint: ClassVar[str | None] = "raise the limit, ask less at once, or add a fallback model"
 
 
+class RateLimitUnknown(ModelError):
+    """The store that keeps the rate limits is away, so nobody knows whether there is room. Nothing was sent."""
+
+    code = "rate_limit_unknown"
+    retryable = True
+
+
 class LocalLimiter:
     """Keeps all limits of this process, and lets a call through when every one of its limits has room.
 

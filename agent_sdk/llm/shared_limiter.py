@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from agent_sdk.core.errors import StorageError
 from agent_sdk.core.rates import Permit, RateLimit, RateStore
-from agent_sdk.llm.rate_limiter import MAX_WAIT_S, MAX_WAITERS, RateLimitFull
+from agent_sdk.llm.rate_limiter import MAX_WAIT_S, MAX_WAITERS, RateLimitFull, RateLimitUnknown
 
 _log = logging.getLogger("agent_sdk.llm")
 _SOONEST_S, _LATEST_S = 0.01, 0.5
@@ -45,7 +45,7 @@ class SharedLimiter:
 
         Raises:
             RateLimitFull: too many wait already, or the wait is too long.
-            StorageError: the store failed.
+            RateLimitUnknown: the store failed.
         """
         permit = Permit(limits, tokens, id=secrets.token_hex(12))
         try:
@@ -53,6 +53,8 @@ class SharedLimiter:
                 await self._ask(permit, lane)
         except TimeoutError:
             raise RateLimitFull(self._too_long(permit), retry_after_s=1.0) from None
+        except StorageError as error:
+            raise RateLimitUnknown(f"what is left of the rate limits is not known: {error}", hint=error.hint) from error
         return permit
 
     async def settle(self, permit: Permit, tokens: int | None) -> None:

@@ -35,5 +35,6 @@ def test_what_tells_of_an_outage_or_of_a_limit_falls_back_and_what_the_caller_mu
 @pytest.mark.parametrize("kind", [CircuitOpen, RateLimitFull])
 def test_what_was_never_sent_is_not_tried_again_in_place(kind: type[ModelError]) -> None:
     assert not kind.retryable
+    assert kind in FALLS_BACK
     assert kind.code in UNSENT
     assert treatment(kind("no")).vendor == "unknown"

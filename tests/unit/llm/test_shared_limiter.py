@@ -7,7 +7,7 @@ import pytest
 
 from agent_sdk.core.errors import StorageError
 from agent_sdk.core.rates import Permit, RateLimit
-from agent_sdk.llm.rate_limiter import RateLimitFull
+from agent_sdk.llm.rate_limiter import RateLimitFull, RateLimitUnknown
 from agent_sdk.llm.shared_limiter import SharedLimiter
 from agent_sdk.testing import VirtualClock, run_virtual
 from tests.contract.memory_rates import MemoryRates
@@ -117,7 +117,7 @@ class Broken(MemoryRates):
 
 async def test_a_store_that_is_away_is_an_error_before_a_call_and_a_line_in_the_log_after_it(caplog: pytest.LogCaptureFixture) -> None:
     limiter = SharedLimiter(Broken(VirtualClock()))
-    with pytest.raises(StorageError), caplog.at_level(logging.WARNING):
+    with pytest.raises(RateLimitUnknown, match="not known: away"), caplog.at_level(logging.WARNING):
         await limiter.take(FEW, 0)
     await limiter.settle(Permit(FEW, 0, id="a"), 5)
     assert "comes back by itself: away" in caplog.text
