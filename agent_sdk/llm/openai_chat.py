@@ -30,7 +30,7 @@ class ChatProtocol:
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
         self._place = options.place
-        self._writer = RequestWriter("max_completion_tokens" if options.is_openai else "max_tokens")
+        self._writer = RequestWriter(is_openai=options.is_openai)
         self._without_schema: set[str] = set()
 
     @property

@@ -22,9 +22,9 @@ _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/
 
 @dataclass(frozen=True, slots=True)
 class RequestWriter:
-    """Writes the body of requests. `token_limit_field` is what the server calls the bound on a reply's tokens."""
+    """Writes the body of requests. `is_openai` says whether the vendor's own server is asked: others know less, and by older names."""
 
-    token_limit_field: str
+    is_openai: bool = False
     offers: Offers = field(default_factory=lambda: Offers(_tool))
     _formats: Once[bytes] = field(default_factory=Once[bytes])
 
@@ -59,10 +59,11 @@ class RequestWriter:
             "temperature": settings.temperature,
             "top_p": settings.top_p,
             "seed": settings.seed,
-            self.token_limit_field: settings.max_output_tokens,
+            "max_completion_tokens" if self.is_openai else "max_tokens": settings.max_output_tokens,
             "reasoning_effort": settings.reasoning,
             "stop": list(settings.stop_sequences) or None,
             "parallel_tool_calls": settings.parallel_tool_calls if has_tools else None,
+            "prompt_cache_retention": "24h" if settings.cache == "long" and self.is_openai else None,
             "tool_choice": _tool_choice(settings, output, has_tools=has_tools),
         }
         given = {name: value for name, value in said.items() if value is not None}

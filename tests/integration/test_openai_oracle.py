@@ -188,7 +188,7 @@ async def test_an_exchange_says_the_same_to_both(exchange: Exchange) -> None:
     judge(exchange, reply, theirs)
 
 
-OFFERS = RequestWriter("max_tokens").offers
+OFFERS = RequestWriter().offers
 STREAMS = [each for each in EXCHANGES if each.is_stream and each.status == 200 and not each.headers.get("Content-Encoding")]
 SMALL = [each for each in STREAMS if len(each.body) < 100_000]
 

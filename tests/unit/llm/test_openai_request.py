@@ -20,7 +20,7 @@ SEARCH = ToolSpec("search", "Search.", {"type": "object", "properties": {"q": {"
 
 
 def asked(request: ModelRequest, *, is_stream: bool = False, has_schema: bool = True) -> ChatRequest:
-    return parse_request(RequestWriter("max_tokens").body(request, is_stream=is_stream, has_schema=has_schema))
+    return parse_request(RequestWriter().body(request, is_stream=is_stream, has_schema=has_schema))
 
 
 def conversation(*messages: Message) -> Conversation:
@@ -55,7 +55,7 @@ def test_a_whole_conversation_is_well_formed_for_the_vendor() -> None:
 
 
 def test_what_is_not_asked_for_is_not_sent() -> None:
-    body = RequestWriter("max_tokens").body(ModelRequest(StepId("t1"), "m", conversation()), is_stream=False, has_schema=True)
+    body = RequestWriter().body(ModelRequest(StepId("t1"), "m", conversation()), is_stream=False, has_schema=True)
     assert json.loads(body) == {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -69,7 +69,7 @@ def test_a_message_is_encoded_once_however_often_it_is_sent() -> None:
 
 
 def test_tools_are_encoded_once_for_the_same_tuple() -> None:
-    writer, tools = RequestWriter("max_tokens"), (SEARCH,)
+    writer, tools = RequestWriter(), (SEARCH,)
     boxes = [writer.offers.toolbox(ModelRequest(StepId(f"t{n}"), "m", conversation(), tools=tools)) for n in range(2)]
     assert boxes[0] is boxes[1]
 
@@ -87,7 +87,7 @@ def test_a_name_that_the_protocol_forbids_is_replaced_and_found_again() -> None:
     request = ModelRequest(StepId("t1"), "m", conversation(), tools=tools)
     sent = asked(request)
     wire_names = [tool.function.name for tool in sent.tools or ()]
-    back = RequestWriter("max_tokens").offers.toolbox(request).names
+    back = RequestWriter().offers.toolbox(request).names
     assert [back.get(name, name) for name in wire_names] == names
     assert wire_names[-1] == "plain_name-1"
 
@@ -177,7 +177,7 @@ def test_a_server_that_knows_no_schemas_reads_it_in_the_instructions() -> None:
 
 def body(settings: ModelSettings, tools: tuple[ToolSpec, ...] = (), schema: dict[str, JsonValue] | None = None) -> dict[str, JsonValue]:
     request = ModelRequest(StepId("t1"), "m", conversation(), tools=tools, output_schema=schema, settings=settings)
-    written = RequestWriter("max_tokens").body(request, is_stream=False, has_schema=True)
+    written = RequestWriter().body(request, is_stream=False, has_schema=True)
     parse_request(b"".join(written.split(b',"vendor":{"a":1}')))  # well-formed for the vendor but for the extra field
     return cast("dict[str, JsonValue]", json.loads(written))
 
@@ -284,3 +284,11 @@ def test_files_of_results_follow_all_of_them_in_a_message_of_the_user_s() -> Non
 
 def test_results_without_files_stand_alone() -> None:
     assert wire(Message("tool", (ToolResultPart(ONE, None),))) == {"role": "tool", "tool_call_id": "t1.1", "content": "null"}
+
+
+def test_the_vendor_s_own_server_knows_newer_names_and_a_longer_cache() -> None:
+    settings = ModelSettings(max_output_tokens=9, cache="long")
+    request = ModelRequest(StepId("t1"), "m", conversation(), settings=settings)
+    sent = json.loads(RequestWriter(is_openai=True).body(request, is_stream=False, has_schema=True))
+    assert (sent["max_completion_tokens"], sent["prompt_cache_retention"]) == (9, "24h")
+    assert "max_tokens" not in sent
