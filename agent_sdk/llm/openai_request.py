@@ -52,7 +52,7 @@ class RequestWriter:
         messages = request.conversation.encoded(DIALECT, encode_message)
         if instructions:
             messages = [b'{"role":"system","content":' + encode_json(instructions) + b"}", *messages]
-        return b'{"model":' + encode_json(request.model) + b',"messages":[' + b",".join(messages) + b"".join(tail)
+        return b"".join([b'{"model":', encode_json(request.model), b',"messages":[', b",".join(messages), *tail])
 
     def _settings(self, settings: ModelSettings, output: Output | None, *, has_tools: bool) -> Iterator[bytes]:
         said = {

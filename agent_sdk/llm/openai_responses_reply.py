@@ -69,6 +69,10 @@ class ItemWire:
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
 
 
+Item = tuple[Value, ItemWire]
+"""An item as it came, and what we read in it."""
+
+
 @dataclass(slots=True)
 class ResponseWire:
     """A whole reply; its output is read item by item, as some of it may be unknown here."""
@@ -82,8 +86,8 @@ class ResponseWire:
 
 
 @dataclass(slots=True)
-class EventWire:
-    """One event of a stream; a whole reply has no `type`."""
+class EventWire(ResponseWire):
+    """One event of a stream; one without a `type` is a whole reply itself."""
 
     type: str = ""
     delta: object = None
@@ -91,7 +95,6 @@ class EventWire:
     summary_index: int | None = None
     item: Value | None = None
     response: ResponseWire | None = None
-    error: JsonValue = None
     code: JsonValue = None
     message: JsonValue = None
 
@@ -117,7 +120,7 @@ class ResponseAssembly:
     output: Output | None = None
     request_id: str | None = None
     is_done: bool = False
-    _items: dict[int, Value] = field(default_factory=dict[int, Value])
+    _items: dict[int, Item] = field(default_factory=dict[int, Item])
     _calls: dict[int, int] = field(default_factory=dict[int, int])
     _response: ResponseWire = field(default_factory=ResponseWire)
 
@@ -154,10 +157,9 @@ class ResponseAssembly:
         if not self.is_done:
             raise not_the_protocol("a stream without a response", b"", self.place, self.errors)
         response = self._response
-        values = [value for _, value in sorted(self._items.items())]
-        items = [self._item(value) for value in values]
-        parts = self._parts(zip(values, items, strict=True))
-        is_refused = any(item.is_refusal for item in items)
+        items = [item for _, item in sorted(self._items.items())]
+        parts = self._parts(items)
+        is_refused = any(item.is_refusal for _, item in items)
         if self.output is not None and not is_refused:
             parts = self.output.parts(_without_remarks(parts))
         message = Message("assistant", tuple(parts), PROTOCOL if any(map(_is_signed, parts)) else None)
@@ -167,42 +169,42 @@ class ResponseAssembly:
     def _take(self, event: EventWire, data: bytes) -> list[Delta]:
         match event.type:
             case "response.output_item.added":
-                return self._begin(event)
+                item = event.item or {}
+                return self._begin(event.output_index or 0, self._read(item)) if item.get("type") == "function_call" else []
             case "response.output_item.done":
-                return self._finish(event)
+                return self._finish(event.output_index or 0, event.item or {})
             case "response.reasoning_summary_part.added" if event.summary_index:
                 return [ReasoningDelta("\n\n")]
             case "error":
                 raise self._error(event.error or {"code": event.code, "message": event.message}, None)
             case "":
-                return self._whole(parse_wire(ResponseWire, data, self.place, self.errors), data)
+                return self._whole(event, data)
             case kind if kind in _ENDS:
                 self._end(event.response or ResponseWire())
                 return []
             case _:
                 return []
 
-    def _begin(self, event: EventWire) -> list[Delta]:
-        """Take note of an item: of calls, the first one sees the name."""
-        value, index = event.item or {}, event.output_index or 0
-        if value.get("type") != "function_call" or index in self._calls:
+    def _begin(self, index: int, item: ItemWire) -> list[Delta]:
+        """Take note of a call when it is first seen."""
+        if index in self._calls:
             return []
-        item = self._item(value)
         at = self._calls[index] = len(self._calls)
         return [ToolCallDelta(at, item.args, self._own_name(item))]
 
-    def _finish(self, event: EventWire) -> list[Delta]:
-        value = event.item or {}
+    def _finish(self, index: int, value: Value) -> list[Delta]:
         if value.get("type") not in _READ:
             return []
-        self._items[event.output_index or 0] = value
-        return self._begin(event)
+        item = self._read(value)
+        self._items[index] = (value, item)
+        return self._begin(index, item) if item.type == "function_call" else []
 
     def _end(self, response: ResponseWire) -> None:
         if response.error is not None or response.status == "failed":
             raise self._error(response.error or {"message": "it gave no reason"}, response.usage)
         if response.output:
-            self._items = {index: value for index, value in enumerate(response.output) if value.get("type") in _READ}
+            known = {index: value for index, value in enumerate(response.output) if value.get("type") in _READ}
+            self._items = {index: (value, self._read(value)) for index, value in known.items()}
         self._response = response
         self.is_done = True
 
@@ -211,17 +213,14 @@ class ResponseAssembly:
             raise not_the_protocol("a reply without output", data, self.place, self.errors)
         self._end(response)
         deltas: list[Delta] = []
-        for index, value in self._items.items():
-            match self._item(value):
-                case ItemWire(type="reasoning", text=str(text)) if text:
-                    deltas.append(ReasoningDelta(text))
-                case ItemWire(type="message", text=str(text)) if text:
-                    deltas.append(TextDelta(text))
-                case _:
-                    deltas.extend(self._begin(EventWire(item=value, output_index=index)))
+        for index, (_, item) in self._items.items():
+            if item.type == "function_call":
+                deltas.extend(self._begin(index, item))
+            elif item.text:
+                deltas.append(ReasoningDelta(item.text) if item.type == "reasoning" else TextDelta(item.text))
         return deltas
 
-    def _parts(self, items: Iterable[tuple[Value, ItemWire]]) -> list[Part]:
+    def _parts(self, items: Iterable[Item]) -> list[Part]:
         parts: list[Part] = []
         calls = 0
         for value, item in items:
@@ -236,7 +235,7 @@ class ResponseAssembly:
                     parts.extend([TextPart(item.text, item.phase)] if item.text else [])
         return parts
 
-    def _item(self, value: Value) -> ItemWire:
+    def _read(self, value: Value) -> ItemWire:
         return read_wire(ItemWire, value, self.place, self.errors)
 
     def _own_name(self, item: ItemWire) -> str:

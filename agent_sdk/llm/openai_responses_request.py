@@ -51,25 +51,28 @@ class ResponseWriter:
             "store": False if "store" not in settings.extra else None,
             "include": _SEALS if has_seals and "include" not in settings.extra else None,
         }
-        question, taken = self._question(request, has_schema=has_schema)
+        pieces, taken = self._question(request, has_schema=has_schema)
         given = {name: value for name, value in said.items() if value is not None}
-        fields = b"".join(_field(name, value) for name, value in given.items())
-        extra = encode_extra(settings.extra, _TAKEN | given.keys() | taken) if settings.extra else b""
-        return b"{" + question + fields + extra + (b',"stream":true}' if is_stream else b"}")
+        pieces.extend(_field(name, value) for name, value in given.items())
+        if settings.extra:
+            pieces.append(encode_extra(settings.extra, _TAKEN | given.keys() | taken))
+        pieces.append(b',"stream":true}' if is_stream else b"}")
+        return b"".join(pieces)
 
     def counted(self, request: ModelRequest, *, has_schema: bool) -> bytes:
         """Return the JSON by which the vendor is asked how many tokens the question has."""
-        question, _ = self._question(request, has_schema=has_schema)
-        return b"{" + question + b"}"
+        pieces, _ = self._question(request, has_schema=has_schema)
+        return b"".join([*pieces, b"}"])
 
-    def _question(self, request: ModelRequest, *, has_schema: bool) -> tuple[bytes, set[str]]:
-        """Return what makes up the input, and the names of its optional fields."""
+    def _question(self, request: ModelRequest, *, has_schema: bool) -> tuple[list[bytes], set[str]]:
+        """Return the beginning of a body with all that makes up the input, in pieces that are joined once, and its optional fields."""
         instructions, settings = request.instructions, request.settings
         output = self.offers.output(request)
         has_tools = bool(request.tools) or (output is not None and output.mode == "tool")
-        fields: list[bytes] = []
+        items = b",".join(filter(None, request.conversation.encoded(PROTOCOL, encode_message)))
+        pieces = [b'{"model":', encode_json(request.model), b',"input":[', items, b"]"]
         if has_tools:
-            fields.append(b',"tools":' + self.offers.toolbox(request).encoded)
+            pieces += [b',"tools":', self.offers.toolbox(request).encoded]
         text = b""
         if output is not None and output.mode == "native" and has_schema:
             text = self._formats.get(output, lambda: _format(output))
@@ -81,12 +84,11 @@ class ResponseWriter:
             "tool_choice": _tool_choice(settings, output, has_tools=has_tools),
         }
         given = {name: value for name, value in said.items() if value is not None}
-        fields.extend(_field(name, value) for name, value in given.items())
+        pieces.extend(_field(name, value) for name, value in given.items())
         if instructions:
-            fields.append(_field("instructions", instructions))
-        items = b",".join(filter(None, request.conversation.encoded(PROTOCOL, encode_message)))
-        question = b'"model":' + encode_json(request.model) + b',"input":[' + items + b"]" + b"".join(fields) + text
-        return question, {*given, "text"} if text else set(given)
+            pieces.append(_field("instructions", instructions))
+        pieces.append(text)
+        return pieces, {*given, "text"} if text else set(given)
 
 
 def encode_message(message: Message) -> bytes:
