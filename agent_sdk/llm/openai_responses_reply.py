@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from pydantic import JsonValue
 
@@ -86,15 +87,16 @@ class ResponseWire:
 
 
 @dataclass(slots=True)
-class EventWire(ResponseWire):
-    """One event of a stream; one without a `type` is a whole reply itself."""
+class EventWire:
+    """One event of a stream, read no further than every event can be; a whole reply has no `type`."""
 
     type: str = ""
     delta: object = None
     output_index: int | None = None
     summary_index: int | None = None
-    item: Value | None = None
-    response: ResponseWire | None = None
+    item: object = None
+    response: object = None
+    error: JsonValue = None
     code: JsonValue = None
     message: JsonValue = None
 
@@ -169,18 +171,18 @@ class ResponseAssembly:
     def _take(self, event: EventWire, data: bytes) -> list[Delta]:
         match event.type:
             case "response.output_item.added":
-                item = event.item or {}
-                return self._begin(event.output_index or 0, self._read(item)) if item.get("type") == "function_call" else []
+                _, item = self._read(event.item)
+                return self._begin(event.output_index or 0, item) if item.type == "function_call" else []
             case "response.output_item.done":
-                return self._finish(event.output_index or 0, event.item or {})
+                return self._finish(event.output_index or 0, self._read(event.item))
             case "response.reasoning_summary_part.added" if event.summary_index:
                 return [ReasoningDelta("\n\n")]
             case "error":
                 raise self._error(event.error or {"code": event.code, "message": event.message}, None)
             case "":
-                return self._whole(event, data)
+                return self._whole(parse_wire(ResponseWire, data, self.place, self.errors), data)
             case kind if kind in _ENDS:
-                self._end(event.response or ResponseWire())
+                self._end(read_wire(ResponseWire, event.response or {}, self.place, self.errors))
                 return []
             case _:
                 return []
@@ -192,19 +194,21 @@ class ResponseAssembly:
         at = self._calls[index] = len(self._calls)
         return [ToolCallDelta(at, item.args, self._own_name(item))]
 
-    def _finish(self, index: int, value: Value) -> list[Delta]:
-        if value.get("type") not in _READ:
+    def _finish(self, index: int, item: Item) -> list[Delta]:
+        _, read = item
+        if read.type not in _READ:
             return []
-        item = self._read(value)
-        self._items[index] = (value, item)
-        return self._begin(index, item) if item.type == "function_call" else []
+        self._items[index] = item
+        return self._begin(index, read) if read.type == "function_call" else []
 
     def _end(self, response: ResponseWire) -> None:
+        """Take the end of the reply; its items only where they did not come in events of their own, which alone are sure to be sealed."""
         if response.error is not None or response.status == "failed":
             raise self._error(response.error or {"message": "it gave no reason"}, response.usage)
-        if response.output:
-            known = {index: value for index, value in enumerate(response.output) if value.get("type") in _READ}
-            self._items = {index: (value, self._read(value)) for index, value in known.items()}
+        items = [self._read(value) for value in response.output or ()]
+        known = {index: item for index, item in enumerate(items) if item[1].type in _READ}
+        if len(known) > len(self._items):
+            self._items = known
         self._response = response
         self.is_done = True
 
@@ -235,8 +239,14 @@ class ResponseAssembly:
                     parts.extend([TextPart(item.text, item.phase)] if item.text else [])
         return parts
 
-    def _read(self, value: Value) -> ItemWire:
-        return read_wire(ItemWire, value, self.place, self.errors)
+    def _read(self, value: object) -> Item:
+        """Return an item with what we read in it; nothing, where we do not know it."""
+        if not isinstance(value, dict):
+            raise not_the_protocol("an output that is no item", b"", self.place, self.errors)
+        known = cast("Value", value)
+        if known.get("type") not in _READ:
+            return known, ItemWire("")
+        return known, read_wire(ItemWire, known, self.place, self.errors)
 
     def _own_name(self, item: ItemWire) -> str:
         if not item.name:

@@ -104,6 +104,19 @@ def test_items_come_from_their_own_events_where_the_last_one_has_none() -> None:
     assert read(done, event("response.completed")).message.text == "Hi"
 
 
+def test_an_item_in_its_own_event_goes_before_the_same_in_the_last_one_which_may_be_unsealed() -> None:
+    bare: Value = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}
+    done = event("response.output_item.done", output_index=0, item={**bare, "encrypted_content": "gA"})
+    part = read(done, event("response.completed", response={"status": "completed", "output": [bare]})).message.parts[0]
+    assert isinstance(part, ReasoningPart)
+    assert '"gA"' in (part.signature or "")
+
+
+@pytest.mark.parametrize("odd", [{"output": "text"}, {"item": 5, "response": "x"}, {"status": [], "model": 7}, {"delta": {"hue": 7}}])
+def test_an_event_that_nobody_knows_may_hold_anything(odd: Value) -> None:
+    assert assembly().add(event("response.aura", **odd)) == []
+
+
 def test_arguments_that_come_as_an_object_are_taken_as_such() -> None:
     assert read(whole({**CALL, "arguments": {"n": 1}})).message.tool_calls[0].args == {"n": 1}
 
