@@ -19,7 +19,7 @@ from agent_sdk.llm.gemini import Gemini
 from agent_sdk.llm.gemini_options import GeminiOptions
 from agent_sdk.llm.openai_responses import OpenAIResponses
 from agent_sdk.runtime.system import SystemClock, SystemRandom
-from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel
+from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel, Sim, SimModel
 from agent_sdk.testing.sim import Sim, SimServer
 
 Said = str | list[Call]
@@ -31,6 +31,11 @@ TOOLS = tuple(ToolSpec(name, "", {"type": "object", "properties": {}}, {}) for n
 @asynccontextmanager
 async def scripted(script: list[Said]) -> AsyncGenerator[Model]:
     yield ScriptedModel(script)
+
+
+@asynccontextmanager
+async def simulated(script: list[Said]) -> AsyncGenerator[Model]:
+    yield SimModel(Sim(script))
 
 
 @asynccontextmanager
@@ -93,7 +98,9 @@ def wire(tool: str) -> str:
     return wire_name(tool)
 
 
-@pytest.fixture(params=[scripted, streamed, retrying, openai_chat, openai_responses, anthropic, gemini], ids=lambda make: make.__name__)
+@pytest.fixture(
+    params=[scripted, simulated, streamed, retrying, openai_chat, openai_responses, anthropic, gemini], ids=lambda make: make.__name__
+)
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made
