@@ -19,8 +19,7 @@ from agent_sdk.llm.gemini import Gemini
 from agent_sdk.llm.gemini_options import GeminiOptions
 from agent_sdk.llm.openai_responses import OpenAIResponses
 from agent_sdk.runtime.system import SystemClock, SystemRandom
-from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel, Sim, SimModel
-from agent_sdk.testing.sim import Sim, SimServer
+from agent_sdk.testing import Call, FakeOpenAI, ScriptedModel, Sim, SimModel, SimServer
 
 Said = str | list[Call]
 Make = Callable[[list[Said]], AbstractAsyncContextManager[Model]]
