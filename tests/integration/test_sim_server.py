@@ -13,7 +13,7 @@ from google.genai.errors import APIError
 from pydantic import JsonValue
 
 from agent_sdk.core.usage import Usage
-from agent_sdk.testing import Call, Delivery, Fault, FaultKind, Sim, SimPrice, SimReply, SimServer
+from agent_sdk.testing import Call, Delivery, Fault, FaultKind, Latency, RawReply, Sim, SimPrice, SimReply, SimServer, constant
 from tests.integration.sim_clients import DIALECTS, PARAMETERS, Clients, Dialect, Heard, open_clients
 from tests.integration.sim_http import Answer, is_json, payloads, post, question
 
@@ -342,6 +342,34 @@ def test_fake_llm_sees_clients_that_leave(served: SimServer) -> None:
     while served.hung_up < before + 2 and time.monotonic() < deadline:
         time.sleep(0.005)
     assert served.hung_up == before + 2
+
+
+def test_fake_llm_takes_its_time_in_proportion(served: SimServer) -> None:
+    sim = Sim(["one two three"] * 2, latency=Latency(constant(2.0), constant(1.0)))
+    with SimServer(sim, time_scale=0.02).start_in_thread() as server:
+        for is_stream in (False, True):
+            began = time.monotonic()
+            assert ask(server, "openai_chat", is_stream=is_stream).status == 200
+            assert 0.08 <= time.monotonic() - began < 5
+
+
+def test_fake_llm_answers_any_bytes_that_a_script_holds(served: SimServer) -> None:
+    served.sim = Sim([RawReply(b"teapot", 418, "text/plain", {"x-a": "b"}), RawReply(b"0123456789", delivery=Delivery(closes_after=4))])
+    whole, cut = (ask(served, "gemini", is_stream=False) for _ in range(2))
+    assert (whole.status, whole.body, whole.headers["x-a"]) == (418, b"teapot", "b")
+    assert (cut.body, cut.is_cut) == (b"0123", True)
+
+
+@dialects
+def test_fake_llm_says_what_it_cannot_answer(served: SimServer, dialect: Dialect) -> None:
+    served.sim = Sim([])
+    answer = ask(served, dialect, is_stream=False)
+    assert (answer.status, b"has no answer" in answer.body) == (400, True)
+    served.sim = Sim()
+    path, body = question(dialect, is_stream=False)
+    answer = post(served.url, path, {**body, "nonsense": 1})
+    assert (answer.status, b"nonsense" in answer.body) == (400, True)
+    assert "nonsense" in served.refused[-1]
 
 
 def status_of(error: Exception) -> int:
