@@ -1,15 +1,22 @@
 """What model calls may cost and did cost, in the ledger's whole numbers; and the scopes whose budgets a run spends from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.ids import RunId, SessionId
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.usage import Usage
 
 NANO = 10**9
 """The ledger counts money in billionths of a US dollar."""
+
+Unit = Literal["usd", "tokens", "calls"]
+UNITS: tuple[Unit, ...] = ("usd", "tokens", "calls")
+TENANT_SCOPE = "tenant"
+"""The scope of all that a tenant's runs spend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,26 @@ class Amounts:
 
     def __mul__(self, times: int) -> "Amounts":
         return Amounts(self.usd_nano * times, self.tokens * times, self.calls * times)
+
+    def __str__(self) -> str:
+        return f"${to_usd(self.usd_nano):f}, {self.tokens} tokens, {self.calls} calls"
+
+    def at_least(self, other: "Amounts") -> "Amounts":
+        """Return the larger amount of the two in each unit."""
+        return Amounts(max(self.usd_nano, other.usd_nano), max(self.tokens, other.tokens), max(self.calls, other.calls))
+
+    def at_most(self, other: "Amounts") -> "Amounts":
+        """Return the smaller amount of the two in each unit."""
+        return Amounts(min(self.usd_nano, other.usd_nano), min(self.tokens, other.tokens), min(self.calls, other.calls))
+
+    def in_unit(self, unit: Unit) -> int:
+        """Return the amount in one unit."""
+        return {"usd": self.usd_nano, "tokens": self.tokens, "calls": self.calls}[unit]
+
+    def with_unit(self, unit: Unit, amount: int) -> "Amounts":
+        """Return the amounts with another one in one unit."""
+        usd_nano, tokens, calls = (amount if each == unit else self.in_unit(each) for each in UNITS)
+        return Amounts(usd_nano, tokens, calls)
 
     def covers(self, other: "Amounts") -> bool:
         """Say whether `other` is within this in every unit."""
@@ -56,18 +83,76 @@ class Budget:
     calls: int | None = None
 
     def __post_init__(self) -> None:
-        given: object = self.usd
+        given = cast("object", self.usd)
         if given is not None and not (isinstance(given, Decimal) and given.is_finite()):
             raise ConfigError(f"a budget of {given!r} US dollars is not exact", hint='write Budget(usd=Decimal("0.50"))')
         for unit, amount in (("usd", self.usd), ("tokens", self.tokens), ("calls", self.calls)):
             if amount is not None and amount < 0:
                 raise ConfigError(f"a budget cannot be negative: {unit} is {amount}")
 
+    @property
+    def limits(self) -> tuple[tuple[Unit, int | None], ...]:
+        """The limit in each of the ledger's units."""
+        return ("usd", None if self.usd is None else to_nano(self.usd)), ("tokens", self.tokens), ("calls", self.calls)
+
+
+NO_BUDGET = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What keeps a run from its next model call: a budget that is too small, or spent; or a price that nobody knows.
+
+    Amounts are in the unit of the ledger's row `row`, which is `{scope}:{unit}`.
+    """
+
+    code: Literal["budget_exceeded", "price_unknown"]
+    message: str
+    row: str = ""
+    needed: int = 0
+    limit: int = 0
+    reserved: int = 0
+    settled: int = 0
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether there will be enough once others settle what they reserved and did not spend."""
+        return self.code == "budget_exceeded" and self.settled + self.needed <= self.limit
+
+
+@dataclass(slots=True)
+class Purse:
+    """What one run holds of the budgets of its scopes: reserved and not settled, and how much of that is spent.
+
+    Facts that were copied from another run (epoch 0) are that one's expense.
+    """
+
+    scopes: tuple[str, ...] = ()
+    held: Amounts = NOTHING
+    spent: Amounts = NOTHING
+    refusals: int = 0
+
+    def reserve(self, amounts: Amounts) -> None:
+        """Take a slice that the budgets granted."""
+        self.held += amounts
+        self.refusals = 0
+
+    def spend(self, usage: Usage, *, calls: int) -> None:
+        """Count what model calls used."""
+        if self.scopes:
+            used = Amounts.of(usage)
+            self.spent += Amounts(used.usd_nano, used.tokens, calls)
+
+    def settle(self) -> None:
+        """Let go of all: it was settled."""
+        self.held = self.spent = NOTHING
+
 
 class PriceUnknown(ConfigError):
-    """Money is bounded, and what the model costs is not known."""
+    """Money is bounded, and what the model costs is not known; `most` is what is known of the call, without the money."""
 
     code = "price_unknown"
+    most: Amounts = NOTHING
 
 
 class Meter(Protocol):
@@ -86,6 +171,38 @@ class Meter(Protocol):
     def window(self, model: str) -> int | None:
         """Return how many tokens the model's context holds, the reply included; None where that is not known."""
         ...
+
+
+class NoMeter:
+    """Knows no price and no window."""
+
+    def most(self, request: ModelRequest, input_tokens: int) -> Amounts:
+        unknown = PriceUnknown(f"no price of {request.model} is known", hint="give the catalog one, or bound tokens and calls alone")
+        unknown.most = Amounts(0, input_tokens + (request.settings.max_output_tokens or 0), 1)
+        raise unknown
+
+    def window(self, model: str) -> int | None:
+        return None
+
+
+def session_scope(session: SessionId) -> str:
+    """Return the scope of all that a session's runs spend."""
+    return f"session/{session}"
+
+
+def run_scope(run_id: RunId) -> str:
+    """Return the scope of all that a run and its children spend."""
+    return f"run/{run_id}"
+
+
+def ledger_rows(scopes: Iterable[str]) -> list[tuple[str, Unit]]:
+    """Return the ledger's rows of these scopes, each with its unit."""
+    return [(row_name(scope, unit), unit) for scope in scopes for unit in UNITS]
+
+
+def row_name(scope: str, unit: Unit) -> str:
+    """Return the name of a scope's row in the ledger."""
+    return f"{scope}:{unit}"
 
 
 def to_nano(usd: Decimal) -> int:

@@ -8,10 +8,11 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
+from agent_sdk.core.budget import Amounts, Shortfall
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, SessionId, StepId
 from agent_sdk.core.labels import Label
-from agent_sdk.core.messages import Message
+from agent_sdk.core.messages import FilePart, Message
 from agent_sdk.core.model import Attempt, Stop
 from agent_sdk.core.plan import OnError, Plan, Strategy
 from agent_sdk.core.tools import Effect
@@ -19,7 +20,7 @@ from agent_sdk.core.usage import Usage
 
 WaitReason = Literal["approval", "question", "timer", "signal", "child", "unknown_effect", "budget", "code_changed", "crash_loop"]
 ReleaseReason = Literal["waiting", "suspended", "handed_over", "error"]
-Purpose = Literal["turn", "plan", "repair", "step"]
+Purpose = Literal["turn", "plan", "repair", "step", "compact"]
 SkipReason = Literal["condition", "source_failed", "source_skipped", "decided"]
 Decision = Literal["done", "retry", "skip", "fail"]
 Ruling = Literal["approve", "deny", "edit", "expire"]
@@ -32,9 +33,11 @@ class RunCreated:
 
     `digests` are those of the agent at that time; `resumable` is False where its dependencies are live objects of one process.
     `previous` is the session's run before this one. A child names its `parent`, the tree's `root`, and how deep it stands below that.
+    `budgets` are the scopes that it spends from; `instructions` stand here where the agent's are made for each run, `files` come with the
+    goal.
     """
 
-    BODY: ClassVar[tuple[str, ...]] = ("goal",)
+    BODY: ClassVar[tuple[str, ...]] = ("goal", "instructions", "files")
     type: ClassVar[str] = "run.created"
     agent: str
     agent_version: str
@@ -58,6 +61,9 @@ class RunCreated:
     forked_at: int | None = None
     depth: int = 0
     compensate: bool = False
+    budgets: tuple[str, ...] | None = None
+    instructions: str | None = None
+    files: tuple[FilePart, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ class CodeChange:
 class RunWaiting:
     """The run waits for somebody or something outside.
 
-    `steps` are those that the wait is about; `wake_at` in microseconds since 1970, None where only somebody can wake the run.
+    `steps` are those that the wait is about; `wake_at` in microseconds since 1970, None where only somebody can wake the run. `changes`
+    stand where the code changed, `shortfall` where a budget is too small.
     """
 
     BODY: ClassVar[tuple[str, ...]] = ()
@@ -100,6 +107,7 @@ class RunWaiting:
     steps: tuple[StepId, ...] = ()
     wake_at: int | None = None
     changes: tuple[CodeChange, ...] = ()
+    shortfall: Shortfall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +261,10 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
-    """The step gave its output and is never performed again."""
+    """The step gave its output and is never performed again.
+
+    `shown_chars` is how much of a large output the model is shown, who can read the rest where it wants; None: all of it.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ("output",)
     type: ClassVar[str] = "step.finished"
@@ -262,11 +273,15 @@ class StepFinished:
     duration_us: int
     label: Label | None = None
     output: JsonValue = None
+    shown_chars: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The step ended without an output; `retryable` says whether the same call may succeed later."""
+    """The step ended without an output; `retryable` says whether the same call may succeed later.
+
+    `usage` is what a failed model call is known to have used.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ("message", "hint", "traceback")
     type: ClassVar[str] = "step.failed"
@@ -277,6 +292,7 @@ class StepFailed:
     message: str | None = None
     hint: str | None = None
     traceback: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +306,7 @@ class StepRetried:
     code: str
     delay_s: float
     message: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,7 +472,10 @@ class CallMark:
 
 @dataclass(frozen=True, slots=True)
 class ModelCalled:
-    """A model answered. Under `turn` the calls become steps; otherwise the reply is for the planner or for the step `step`."""
+    """A model answered. Under `turn` the calls become steps; otherwise the reply is for the planner or for the step `step`.
+
+    `usage` is that of the reply; what failed attempts used stands with them.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ("message",)
     type: ClassVar[str] = "model.called"
@@ -469,6 +489,77 @@ class ModelCalled:
     label: Label | None = None
     request_id: str | None = None
     message: Message | None = None
+
+    @property
+    def total_usage(self) -> Usage:
+        """What all attempts together used."""
+        total = self.usage
+        for attempt in self.attempts:
+            if attempt.usage is not None:
+                total += attempt.usage
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetReserved:
+    """The budgets of the run's scopes granted a slice, for the model call `step` and some that follow."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "budget.reserved"
+    step: StepId
+    amounts: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRefused:
+    """A budget did not grant what the model call `step` may cost."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "budget.refused"
+    step: StepId
+    shortfall: Shortfall
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettled:
+    """The run gave back what it held: `spent` was used, `released` was not."""
+
+    BODY: ClassVar[tuple[str, ...]] = ()
+    type: ClassVar[str] = "budget.settled"
+    spent: Amounts
+    released: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCompacted:
+    """The conversation was made shorter, and goes on with less.
+
+    Of its messages the last `kept` stay, and before them those that are pinned; `summary` stands for the others, None where only outputs
+    were cleared. `cleared` are the calls whose outputs were taken out; they can still be read. `step` is the question that was answered
+    with the summary. The tokens are estimates of what the model would have been sent, before and after; `ratio` is what a vendor's last
+    count was of what had been estimated.
+    """
+
+    BODY: ClassVar[tuple[str, ...]] = ("summary",)
+    type: ClassVar[str] = "context.compacted"
+    kept: int
+    cleared: tuple[StepId, ...]
+    tokens_before: int
+    tokens_after: int
+    step: StepId | None = None
+    covers_history: bool = False
+    ratio: float | None = None
+    summary: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextExceeded:
+    """The model said of the question `step` that it is too long; the conversation is made shorter, and the question is put again."""
+
+    BODY: ClassVar[tuple[str, ...]] = ("message",)
+    type: ClassVar[str] = "context.exceeded"
+    step: StepId
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,6 +607,11 @@ Event = (
     | ChildStarted
     | ChildFinished
     | ModelCalled
+    | BudgetReserved
+    | BudgetRefused
+    | BudgetSettled
+    | ContextCompacted
+    | ContextExceeded
     | UnknownEvent
 )
 

@@ -68,6 +68,7 @@ class StepState:
     is_allowed: bool = False
     undoes: bool = False
     edited_args: dict[str, JsonValue] | None = None
+    shown_chars: int | None = None
 
 
 @dataclass(slots=True)

@@ -109,6 +109,7 @@ class Conversation:
 
     messages: list[Message] = field(default_factory=list[Message])
     _encoded: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]], repr=False, compare=False)
+    _sums: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -125,10 +126,52 @@ class Conversation:
         done.extend(encode(message) for message in self.messages[len(done) :])
         return done
 
+    def sums(self, size: Callable[[Message], int]) -> Sequence[int]:
+        """Return the size of the first n messages for each n from 0 on, measuring only those that were added since the last call."""
+        for message in self.messages[len(self._sums) - 1 :]:
+            self._sums.append(self._sums[-1] + size(message))
+        return self._sums
+
 
 def user_message(text: str) -> Message:
     """Return what the user, or the SDK in their place, says to the model."""
     return Message("user", (TextPart(text),))
+
+
+def goal_message(goal: str, files: Sequence[FilePart]) -> Message:
+    """Return the goal as the model is told it, with what came with it; it stays in the conversation."""
+    return Message("user", (TextPart(goal), *files), is_pinned=True)
+
+
+def files_in(output: JsonValue) -> tuple[FilePart, ...]:
+    """Return the files in a tool's output: it is one, or a list or an object that holds some at its first level."""
+    values = output if isinstance(output, list) else output.values() if isinstance(output, dict) and "ref" not in output else (output,)
+    return tuple(file for value in values if (file := _file(value)) is not None)
+
+
+def _file(value: JsonValue) -> FilePart | None:
+    if not isinstance(value, dict) or value.get("type") != "file" or not value.keys() <= {"type", "ref", "media_type", "name"}:
+        return None
+    ref, media_type, name = value.get("ref"), value.get("media_type"), value.get("name")
+    if not isinstance(ref, str) or not isinstance(media_type, str) or not ref.startswith(("https://", "data:")):
+        return None
+    return FilePart(ref, media_type, name if isinstance(name, str) else None)
+
+
+def without_files(output: JsonValue) -> JsonValue:
+    """Return the output as text shows it, with the content of its files left out: the model is shown them themselves."""
+    match output:
+        case list():
+            return [_named(value) for value in output]
+        case dict() if _file(output) is None:
+            return {key: _named(value) for key, value in output.items()}
+        case _:
+            return _named(output)
+
+
+def _named(value: JsonValue) -> JsonValue:
+    file = _file(value)
+    return value if file is None else {"type": "file", "media_type": file.media_type, "name": file.name or "shown beside this"}
 
 
 def parse_goal(text: str, *, max_bytes: int) -> str:

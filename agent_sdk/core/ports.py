@@ -8,10 +8,10 @@ from pydantic import JsonValue
 
 from agent_sdk.core.envelope import Envelope
 from agent_sdk.core.errors import RequestError
-from agent_sdk.core.events import Fact, WaitReason
+from agent_sdk.core.events import ContextCompacted, Fact, WaitReason
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import ArtifactId, OwnerId, PrincipalId, RunId, SessionId, StepId, TenantId
-from agent_sdk.core.messages import ToolCallPart
+from agent_sdk.core.messages import Message, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, Progress
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run, RunState
@@ -50,7 +50,7 @@ class Ask:
     """The planner needs a model's reply before it can go on."""
 
     request: ModelRequest
-    purpose: Literal["turn", "plan", "repair"]
+    purpose: Literal["turn", "plan", "repair", "compact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,17 @@ class Answer:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """The planner goes on with less of the conversation."""
+
+    event: ContextCompacted
+
+
 class Planner(Protocol):
     """Looks at a run and proposes; it does no input or output."""
 
-    def next(self, run: Run) -> Ask | Propose | Answer:
+    def next(self, run: Run) -> Ask | Propose | Answer | Compact:
         """Say what the run needs, at a time when nothing is ready and nothing in flight.
 
         Raises:
@@ -91,6 +98,28 @@ class Checker(Protocol):
         ...
 
     def answer(self, value: JsonValue) -> Sequence[Finding]: ...
+
+
+class Guards(Protocol):
+    """The agent's guardrails: functions of its author, which may fail. Each says what is wrong; nothing, where all is well."""
+
+    async def goal(self, run: Run) -> str | None: ...
+
+    async def message(self, message: Message, run: Run) -> str | None:
+        """Judge a message that reached the run's inbox."""
+        ...
+
+    async def call(self, call: ToolCallPart, run: Run) -> Sequence[Finding]:
+        """Judge a call that a loop's model asks for; the model is told what is found."""
+        ...
+
+    async def answer(self, value: JsonValue, run: Run) -> Sequence[Finding]:
+        """Judge a valid answer; the model is told what is found, and answers again.
+
+        Raises:
+            GuardrailRefused: the answer is not to be given, and neither is another one.
+        """
+        ...
 
 
 class Model(Protocol):

@@ -9,14 +9,20 @@ from typing import Literal, assert_never
 from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
+from agent_sdk.core.budget import Purse
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetRefused,
+    BudgetReserved,
+    BudgetSettled,
     CheckRefused,
     ChildEnd,
     ChildFinished,
     ChildStarted,
     CodeChange,
+    ContextCompacted,
+    ContextExceeded,
     EffectCompensated,
     EffectCompensating,
     EffectDecided,
@@ -54,9 +60,20 @@ from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.core.graph import Failure, Graph, Pending, StepState
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
-from agent_sdk.core.messages import Conversation, Message, TextPart, ToolCallPart, ToolResultPart, user_message
+from agent_sdk.core.messages import (
+    Conversation,
+    Message,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    files_in,
+    goal_message,
+    user_message,
+    without_files,
+)
 from agent_sdk.core.model import Stop
 from agent_sdk.core.plan import GOAL, Plan, ToolStep
+from agent_sdk.core.tokens import Measured
 from agent_sdk.core.usage import NO_USAGE, Usage
 
 RunState = Literal["queued", "planning", "running", "waiting", "succeeded", "failed", "cancelled", "expired"]
@@ -85,6 +102,15 @@ class Draft:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a model wrote in place of older messages; `messages` is how many the conversation had when it was asked."""
+
+    step: StepId
+    text: str
+    messages: int
+
+
 @dataclass(slots=True)
 class Run:
     """The fold of a run's facts.
@@ -92,7 +118,10 @@ class Run:
     `head` is the last fact's number; `label` joins all that the conversation has read; `last_reply` is the model's
     newest message, None once it is dealt with, and `asked` the question it answers. `history` is the session's conversation before this
     run; `pinned` are the digests of the code that the run goes on with; `signals` came before a step waited for them; `undoable` are the
-    finished effects that are undone, the last one first, where the run ends badly and asks for that.
+    finished effects that are undone, the last one first, where the run ends badly and asks for that. `purse` is what it holds of budgets;
+    `measured` what a vendor last counted of the conversation, and `ratio` how wrong estimates were before it was made shorter; `summary`
+    waits to take the place of older messages, and `overflows` counts how often the model said that the conversation is too long, since it
+    was last made shorter.
     """
 
     tenant: TenantId
@@ -126,6 +155,12 @@ class Run:
     same_turns: int = 0
     signature: tuple[tuple[str, str | None], ...] = ()
     usage: Usage = NO_USAGE
+    purse: Purse = field(default_factory=Purse)
+    measured: Measured | None = None
+    ratio: float | None = None
+    summary: Summary | None = None
+    overflows: int = 0
+    covers_history: bool = False
     retries: int = 0
     failure: Failure | None = None
     failed_step: StepId | None = None
@@ -162,7 +197,7 @@ class Run:
 
     def apply(self, fact: Fact) -> None:  # noqa: C901, PLR0915  (one arm an event: the table that this module is)
         """Take the run one fact further, in time that does not grow with the run."""
-        self.head = fact.seq
+        self.head = max(self.head, fact.seq)  # a reservation is folded when it is granted, perhaps behind later facts
         self.epoch = fact.epoch
         if fact.cause is not None and fact.cause.startswith(INBOX):
             self.inbox_seen = int(fact.cause[len(INBOX) :])
@@ -175,13 +210,15 @@ class Run:
             case StepStarted():
                 self._started(event, at)
             case StepFinished():
-                self._finished(event.step, event.output, event.label, at)
+                self._finished(event.step, event.output, event.label, at, event.shown_chars)
             case ModelCalled():
-                self._called(event)
+                self._called(event, fact.epoch)
             case StepFailed():
+                self._used(event.usage, fact.epoch)
                 self._failed(event, at)
             case StepRetried():
                 self.retries += 1
+                self._used(event.usage, fact.epoch)
             case StepSkipped():
                 state = self.graph.steps[event.step]
                 self.graph.skip(state, at=at)
@@ -236,6 +273,17 @@ class Run:
             case EffectCompensated():
                 self.undoable.pop(event.step, None)
                 self.undone[event.step] = event.code
+            case BudgetReserved():
+                if fact.epoch:
+                    self.purse.reserve(event.amounts)
+            case BudgetRefused():
+                self.purse.refusals += 1
+            case BudgetSettled():
+                self.purse.settle()
+            case ContextCompacted():
+                self._compacted(event)
+            case ContextExceeded():
+                self.overflows += 1
             case RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
                 self._ended(event, at)
             case UnknownEvent():
@@ -262,11 +310,13 @@ class Run:
         for message in self.history.messages:
             self.conversation.add(message)
         self.label = self.label.join(self.history.label)
+        self.purse.scopes = event.budgets or ()
         if event.goal is not None:
-            self.conversation.add(user_message(event.goal))
+            self.conversation.add(goal_message(event.goal, event.files or ()))
 
-    def _finished(self, step: StepId, output: JsonValue, label: Label | None, at: int) -> None:
+    def _finished(self, step: StepId, output: JsonValue, label: Label | None, at: int, shown_chars: int | None = None) -> None:
         state = self.graph.steps[step]
+        state.shown_chars = shown_chars
         self._take_signal(state)
         self.graph.finish(state, output, label or UNKNOWN_SOURCE, at=at)
         if state.undoes:
@@ -312,17 +362,30 @@ class Run:
         if pending is not None and pending.kind == "signal" and (queue := self.signals.get(pending.name or "")):
             queue.popleft()
 
-    def _called(self, event: ModelCalled) -> None:
-        self.usage += event.usage
+    def _used(self, usage: Usage | None, epoch: int, calls: int = 0) -> None:
+        """Count what model calls used; copied facts are another run's expense."""
+        if usage is None:
+            return
+        self.usage += usage
+        if epoch:
+            self.purse.spend(usage, calls=calls)
+
+    def _called(self, event: ModelCalled, epoch: int) -> None:
+        self._used(event.total_usage, epoch, calls=1)
         self.retries += max(0, len(event.attempts) - 1)
         if event.purpose == "step":
             return
         self.questions += 1
+        if event.purpose == "compact":
+            text = event.message.text if event.message is not None and event.stop != "refused" else ""
+            self.summary = Summary(event.step, text, len(self.conversation))
+            return
         self.asked = event.step
         self.last_reply, self.last_stop = event.message, event.stop
         self.label = self.label.join(event.label or UNKNOWN_SOURCE)
         if event.purpose != "turn":
             return
+        self._measure(event.usage.input_tokens)
         self.turn += 1
         signature = tuple((call.tool, call.digest) for call in event.calls)
         self.same_turns = self.same_turns + 1 if signature and signature == self.signature else 0
@@ -337,6 +400,25 @@ class Run:
             spec = ToolStep(call.id, call.tool, part.args) if part is not None and part.args is not None else None
             self.graph.add_ready(StepState(call.id, call.tool, spec, args_digest=call.digest))
         self.state = "running" if self.calls else "planning"
+
+    def _measure(self, tokens: int) -> None:
+        """Learn from the vendor's count how long the conversation is, the reply to come not included."""
+        if tokens > 0:
+            self.measured = Measured(len(self.conversation), tokens)
+
+    def _compacted(self, event: ContextCompacted) -> None:
+        """Put the summary in the place of the older messages, behind those that are pinned."""
+        messages = self.conversation.messages
+        cut = max(0, len(messages) - event.kept)
+        cleared = frozenset(event.cleared)
+        recent = [_cleared(message, cleared) for message in messages[cut:]]
+        if cut or event.covers_history:
+            text = event.summary or "It was left out to save room."
+            pinned = [message for message in messages[:cut] if message.is_pinned]
+            recent = [*pinned, user_message(f"{SUMMARY}\n{text}"), *recent]
+        self.conversation = Conversation(recent)
+        self.covers_history = self.covers_history or event.covers_history
+        self.summary, self.overflows, self.measured, self.ratio = None, 0, None, event.ratio
 
     def _failed(self, event: StepFailed, at: int) -> None:
         failure = Failure(event.code, event.message, event.hint)
@@ -471,11 +553,14 @@ def history_behind(runs: Iterable[Run]) -> History:
     """Return what the next run of a session knows of the ones before it, which are given oldest first and folded without their histories.
 
     A turn that ended in the middle of its calls is told without them: calls and results always come in pairs. Of one whose content was
-    erased nothing is told but its label. Calls get names that no call of the next run can have.
+    erased nothing is told but its label. Calls get names that no call of the next run can have. Where a run went on with a summary of all
+    that was said before it, that is not told again.
     """
     messages: list[Message] = []
     label = TRUSTED
     for place, run in enumerate(runs, 1):
+        if run.covers_history:
+            messages.clear()
         turn = [_renamed(message, f"h{place}.") for message in run.conversation]
         if turn and turn[-1].tool_calls:
             turn[-1:] = run.held_messages
@@ -489,13 +574,27 @@ def history_behind(runs: Iterable[Run]) -> History:
 
 def _renamed(message: Message, prefix: str) -> Message:
     if all(isinstance(part, TextPart) for part in message.parts):
-        return message
+        return replace(message, is_pinned=None) if message.is_pinned else message
     parts = (
         replace(part, id=StepId(prefix + part.id)) if isinstance(part, ToolCallPart | ToolResultPart) else part for part in message.parts
     )
-    return Message(message.role, tuple(parts))
+    return replace(message, parts=tuple(parts), is_pinned=None)
 
 
+def _cleared(message: Message, calls: frozenset[StepId]) -> Message:
+    """Return the message without the outputs of these calls."""
+    if message.role != "tool" or not any(isinstance(part, ToolResultPart) and part.id in calls for part in message.parts):
+        return message
+    parts = (
+        replace(part, output=CLEARED, files=()) if isinstance(part, ToolResultPart) and part.id in calls else part for part in message.parts
+    )
+    return replace(message, parts=tuple(parts))
+
+
+READ_ARTIFACT = "read_artifact"
+"""The tool that reads what was left out of an output."""
+SUMMARY = "Summary of the conversation up to here:"
+CLEARED = "[this output was taken out to save room; read_artifact reads it by the id of its call]"
 _EDITED = "a person changed the arguments before the call was made"
 _CHILD_ENDS: Mapping[ChildEnd, str] = {
     "succeeded": "succeeded",
@@ -516,7 +615,9 @@ def _result(state: StepState) -> ToolResultPart:
     if state.status == "finished":
         if state.edited_args is not None:
             return ToolResultPart(state.id, {"note": _EDITED, "arguments": state.edited_args, "result": state.output})
-        return ToolResultPart(state.id, state.output)
+        files = files_in(state.output)
+        output = without_files(state.output) if files else state.output
+        return ToolResultPart(state.id, output if state.shown_chars is None else _preview(state, output, state.shown_chars), files=files)
     failure = state.failure or Failure("step_skipped", "the step was skipped")
     problem: dict[str, JsonValue] = {"error": failure.code, "message": failure.message or ""}
     if failure.hint is not None:
@@ -524,6 +625,14 @@ def _result(state: StepState) -> ToolResultPart:
     if state.edited_args is not None:
         problem |= {"note": _EDITED, "arguments": state.edited_args}
     return ToolResultPart(state.id, problem, is_error=True)
+
+
+def _preview(state: StepState, output: JsonValue, shown_chars: int) -> JsonValue:
+    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    if len(text) <= shown_chars:
+        return output
+    note = f"this is the beginning of {len(text):,} characters; {READ_ARTIFACT} reads the rest"
+    return {"preview": text[:shown_chars], "artifact": state.id, "note": note}
 
 
 def _denial(event: ApprovalDecided) -> str:

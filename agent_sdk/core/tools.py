@@ -8,6 +8,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from pydantic import JsonValue
 
 from agent_sdk.core.digest import digest_of
+from agent_sdk.core.errors import NotFound
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
@@ -108,6 +109,11 @@ class NoLog:
     info = warning = error = debug
 
 
+def no_outputs(artifact: str) -> JsonValue:
+    """Know of no outputs."""
+    raise NotFound(f"there is no output {artifact!r}")
+
+
 @dataclass(frozen=True)  # without slots: with them, `ToolContext[X](...)` raises TypeError on Python 3.11
 class ToolContext(Generic[DepsT_co]):
     """What a tool may know of the run that calls it; the model never sees it.
@@ -126,6 +132,7 @@ class ToolContext(Generic[DepsT_co]):
     deadline_s: float | None = None
     report: Callable[[str, float | None], None] = ignore_progress
     log: Log = field(default_factory=NoLog)
+    output_of: Callable[[str], JsonValue] = no_outputs
     principal: PrincipalId | None = None
     agent: str = ""
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from pydantic import JsonValue
+from pydantic_core import to_json
+
 from agent_sdk.core.digest import digest_of
 from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid
 from agent_sdk.core.events import (
@@ -23,7 +26,7 @@ from agent_sdk.core.labels import TRUSTED, Label, join_all
 from agent_sdk.core.messages import user_message
 from agent_sdk.core.model import ModelReply, ModelRequest
 from agent_sdk.core.plan import ModelStep, refs_in, sources_of
-from agent_sdk.core.run import Run
+from agent_sdk.core.run import READ_ARTIFACT, Run
 from agent_sdk.execution.backoff import delay_before
 from agent_sdk.execution.flights import Flights, StopKind
 from agent_sdk.execution.lease import Lease
@@ -31,6 +34,7 @@ from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, f
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
 from agent_sdk.execution.sequencer import Sequencer
+from agent_sdk.execution.spending import OutOfBudget, Spending
 
 FURTHER_ATTEMPTS = 2
 """How often a step is tried again under `on_error: retry`, and a model told that its reply does not hold."""
@@ -47,6 +51,7 @@ class Attempts:
     sequencer: Sequencer
     flights: Flights
     lease: Lease
+    spending: Spending
 
     def begin(self, state: StepState, args: Args) -> None:
         """Journal that the step starts its next attempt."""
@@ -68,7 +73,10 @@ class Attempts:
         question = self.performer.question(state, state.spec, args) if isinstance(state.spec, ModelStep) else None
         while True:
             began_at = self.parts.clock.monotonic()
-            outcome = await self._attempt(state, args, question)
+            try:
+                outcome = await self._attempt(state, args, question)
+            except OutOfBudget:  # the run waits; whoever goes on with it begins the step anew
+                return
             delay_s = self._ended(state, outcome, began_at)
             if delay_s is None or not await self._begun_again(state, args, delay_s):
                 return
@@ -78,7 +86,14 @@ class Attempts:
 
         Raises:
             ModelError: the model failed, after the retries of its wrapper.
+            OutOfBudget: what it may cost was not granted, so it was not put.
         """
+        if not self.spending.is_bounded:
+            return await self._ask(request, purpose)
+        async with self.spending.granted(request):
+            return await self._ask(request, purpose)
+
+    async def _ask(self, request: ModelRequest, purpose: Purpose) -> ModelReply:
         reply = await self.performer.reply(request)
         calls = tuple(
             CallMark(part.id, part.tool, digest_of(dict(part.args)) if part.args is not None else None) for part in reply.message.tool_calls
@@ -121,18 +136,26 @@ class Attempts:
         match outcome:
             case Done(output=output):
                 spent_us = int((self.parts.clock.monotonic() - began_at) * 1_000_000)
-                self.sequencer.post(StepFinished(state.id, state.attempt, spent_us, self._label(state), output))
+                self.sequencer.post(StepFinished(state.id, state.attempt, spent_us, self._label(state), output, self._shown(state, output)))
             case Stopped():
                 self._stopped(state, was_begun=True)
             case Failed():
                 delay_s = self._delay_before_retry(state, outcome)
                 if delay_s is not None:
-                    self.sequencer.post(StepRetried(state.id, state.attempt + 1, outcome.code, delay_s, outcome.message))
+                    self.sequencer.post(StepRetried(state.id, state.attempt + 1, outcome.code, delay_s, outcome.message, outcome.usage))
                     return delay_s
                 self.sequencer.post(outcome.event(state.id, state.attempt, state.effect))
             case _:
                 assert_never(outcome)
         return None
+
+    def _shown(self, state: StepState, output: JsonValue) -> int | None:
+        """Return how much of its call's output the model is shown; None for all of it."""
+        preview = self.parts.agent.context.preview_chars
+        if preview is None or (state.stands_for or state.id) not in self.run.calls or state.tool == READ_ARTIFACT:
+            return None
+        length = len(output) if isinstance(output, str) else len(to_json(output)) if isinstance(output, list | dict) else 0
+        return preview if length > preview else None
 
     async def _begun_again(self, state: StepState, args: Args, delay_s: float) -> bool:
         """Wait, then journal the next attempt's start; return False if the run was asked to stop meanwhile."""

@@ -2,15 +2,28 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from typing import Literal, assert_never
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Literal, TypeVar, assert_never
 
+from agent_sdk.core.budget import Shortfall
 from agent_sdk.core.code_version import code_changes
 from agent_sdk.core.decide import Consult, End, Hold, Park, Perform, Start, arguments, decide, next_wake, require_readable
-from agent_sdk.core.errors import AgentSDKError, ConfigError, JournalNewer, LimitError, RequestError, StorageError
+from agent_sdk.core.errors import (
+    AgentSDKError,
+    ConfigError,
+    ContextTooLong,
+    GuardrailRefused,
+    InputRefused,
+    JournalNewer,
+    LimitError,
+    RequestError,
+    StorageError,
+)
 from agent_sdk.core.events import (
+    CheckRefused,
     ChildFinished,
     CodeChange,
+    ContextExceeded,
     Event,
     RunCancelled,
     RunClaimed,
@@ -26,8 +39,8 @@ from agent_sdk.core.events import (
 )
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import RunId, StepId
-from agent_sdk.core.plan import MissingValue
-from agent_sdk.core.ports import Answer, Ask, Mail, Propose
+from agent_sdk.core.plan import GOAL, MissingValue
+from agent_sdk.core.ports import Answer, Ask, Compact, Mail, Propose
 from agent_sdk.core.run import Run, RunState
 from agent_sdk.execution.attempts import Attempts
 from agent_sdk.execution.family import farewells
@@ -37,8 +50,9 @@ from agent_sdk.execution.lease import Lease
 from agent_sdk.execution.outcome import failed
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.perform import Args, Performer
-from agent_sdk.execution.proposals import ANSWER, answered, planned, refusals
+from agent_sdk.execution.proposals import ANSWER, answered, planned, refusals, refused, unbegun_calls
 from agent_sdk.execution.sequencer import Sequencer
+from agent_sdk.execution.spending import OutOfBudget, Spending
 from agent_sdk.execution.undo import Undo, must_undo
 from agent_sdk.execution.waits import ended_waits, instead
 
@@ -50,6 +64,13 @@ QUEUED_US = 1_000_000
 NEWER_US = 30_000_000
 """How long a run that a newer version wrote on is left for others to take."""
 
+MAX_BUDGET_PAUSE_S = 30.0
+MAX_OVERFLOWS = 3
+"""How often in a row a conversation that the model finds too long is made shorter."""
+GUARD = StepId("run.guard")
+"""What the judging of guardrails is called among what is under way; no step can have this id."""
+
+T = TypeVar("T")
 Outcome = Literal["ended", "waiting", "suspended"]
 
 
@@ -67,12 +88,14 @@ class Executor:
         self._changes: tuple[CodeChange, ...] = ()
         self._guarding: asyncio.TimerHandle | None = None
         self._must_see_children = False
+        self._must_judge_goal = parts.guards is not None
         self._ahead_us = lease.ahead_us(parts.clock)
         self._claimed_at = lease.claim.lease_until - int(lease.lease_s * 1_000_000)
         self._sequencer = Sequencer(parts.journal, run, parts.clock, lease.claim.epoch)
         self._inbox = Inbox(run, parts, self._sequencer)
         performer = Performer(run, parts, self._flights.was_cancelled)
-        self._attempts = Attempts(run, parts, performer, self._sequencer, self._flights, lease)
+        self._spending = Spending(run, parts.journal, parts.meter, self._sequencer)
+        self._attempts = Attempts(run, parts, performer, self._sequencer, self._flights, lease, self._spending)
         self._undo = Undo(run, parts, performer, self._sequencer, self._flights, lease)
 
     async def drive(self) -> Outcome:
@@ -140,7 +163,7 @@ class Executor:
             self._changes = code_changes(run, self._parts.agent.digests())
             self._must_see_children = bool(run.graph.parked)
             await self.take_mail()
-            self._refuse_calls()
+            await self._refuse_calls()
         if self._deadline_at is not None and self._deadline_at <= self._now_us():
             self.interrupt("expire")
         async with asyncio.TaskGroup() as tasks:
@@ -155,6 +178,16 @@ class Executor:
             return await self._stop_walking()
         if self._run.graph.parked:
             await self._end_waits()
+        if self._run.failure is None and not self._run.cancel_requested:
+            if self._must_judge_goal:
+                await self._judge_goal()
+                return None
+            if self._spending.short is not None:
+                return await self._wait_for_budget(self._spending.short)
+        return await self._choose(tasks)
+
+    async def _choose(self, tasks: asyncio.TaskGroup) -> Outcome | None:
+        """Do what the run needs next."""
         choice = decide(self._run, len(self._flights))
         if self._changes and not isinstance(choice, End):
             choice = Park("code_changed", tuple(self._run.graph.parked), self._deadline_at)
@@ -181,6 +214,42 @@ class Executor:
     async def _park(self, park: Park) -> Outcome | None:
         events: list[Event] = [RunWaiting(park.reason, park.steps, park.wake_at, self._changes), RunReleased("waiting")]
         return "waiting" if await self._release(events, "waiting", park.reason, park.wake_at) else None
+
+    async def _wait_for_budget(self, lacking: Shortfall) -> Outcome | None:
+        """Let what is under way end, then wait: until others let go of what they reserved, or somebody raises the budget."""
+        if self._flights:
+            await self._something_ends()
+            return None
+        wake_at = self._deadline_at
+        if lacking.is_passing:
+            pause_s = self._parts.random.uniform(0.5, 1.0) * min(MAX_BUDGET_PAUSE_S, 2.0**self._run.purse.refusals)
+            wake_at = min(self._now_us() + int(pause_s * 1_000_000), wake_at if wake_at is not None else 2**62)
+        events: list[Event] = [RunWaiting("budget", tuple(self._run.graph.running), wake_at, shortfall=lacking), RunReleased("waiting")]
+        return "waiting" if await self._release(events, "waiting", "budget", wake_at) else None
+
+    async def _judge_goal(self) -> None:
+        """Ask the guardrails about the goal, as long as nothing was done for it."""
+        run, guards = self._run, self._parts.guards
+        if guards is not None and not run.questions and not any(state.attempt for state in run.graph.steps.values()):
+            complaint = await self._judged(guards.goal(run), None)
+            if self._flights.stop is not None:
+                return
+            if complaint is not None:
+                self._sequencer.post(StepFailed(GOAL, 1, InputRefused.code, message=f"a guardrail refuses the goal: {complaint}"))
+        self._must_judge_goal = False
+
+    async def _judged(self, judging: Awaitable[T], otherwise: T) -> T:
+        """Await what a guardrail says; where the run is stopped meanwhile, `otherwise`."""
+
+        async def judge() -> T:
+            try:
+                return await judging
+            except asyncio.CancelledError:
+                if not self._flights.was_cancelled(GUARD):
+                    raise
+                return otherwise
+
+        return await self._flights.in_place(GUARD, judge())
 
     async def _end_waits(self) -> None:
         """Post what ended waits since one looked: each is folded before the next is looked for, since one may take what another wants.
@@ -300,19 +369,34 @@ class Executor:
                 await self._ask(proposal)
             case Propose():
                 self._sequencer.post(planned(proposal, self._run, self._parts.checker))
+            case Compact(event=compacted):
+                self._sequencer.post(compacted)
             case Answer():
-                event = answered(proposal, self._run, self._parts.checker)
-                if isinstance(event, RunSucceeded):
-                    return await self._end(event)
-                self._sequencer.post(event)
+                return await self._answer(proposal)
             case _:
                 assert_never(proposal)
         return None
 
+    async def _answer(self, answer: Answer) -> Outcome | None:
+        """Close the run with the answer, if it holds and no guardrail objects."""
+        event: RunSucceeded | RunFailed | CheckRefused = answered(answer, self._run, self._parts.checker)
+        if isinstance(event, RunSucceeded) and self._parts.guards is not None:
+            try:
+                findings = await self._judged(self._parts.guards.answer(answer.value, self._run), ())
+            except GuardrailRefused as error:
+                return await self._end(RunFailed(error.code, None, error.message, error.hint))
+            if self._flights.stop is not None:
+                return None
+            event = refused(self._run.asked or ANSWER, findings) if findings else event
+        if isinstance(event, CheckRefused):
+            self._sequencer.post(event)
+            return None
+        return await self._end(event)
+
     async def _ask(self, ask: Ask) -> None:
         with self._inbox.asking():
             await self._flights.in_place(ask.request.id, self._asked(ask))
-        self._refuse_calls()
+        await self._refuse_calls()
         if self._inbox.holds_messages:
             await self.take_mail()
 
@@ -320,16 +404,26 @@ class Executor:
         """Put the planner's question; a failure of the model ends the run by way of the fold."""
         try:
             await self._attempts.ask(ask.request, ask.purpose)
+        except OutOfBudget:
+            pass
         except AgentSDKError as error:
-            self._sequencer.post(failed(error).event(ask.request.id, 1, "read"))
+            if isinstance(error, ContextTooLong) and ask.purpose == "turn" and self._run.overflows < MAX_OVERFLOWS:
+                self._sequencer.post(ContextExceeded(ask.request.id, error.message))
+            else:
+                self._sequencer.post(failed(error).event(ask.request.id, 1, "read"))
         except asyncio.CancelledError:
             if not self._flights.was_cancelled(ask.request.id):
                 raise
 
-    def _refuse_calls(self) -> None:
-        """Refuse the calls of the newest turn that do not hold, before any of them is performed."""
+    async def _refuse_calls(self) -> None:
+        """Refuse the calls of the newest turn that do not hold, or to which a guardrail objects, before any of them is performed."""
         for refusal in refusals(self._run, self._parts.checker):
             self._sequencer.post(refusal)
+        if self._parts.guards is None:
+            return
+        for call in unbegun_calls(self._run):
+            if findings := await self._judged(self._parts.guards.call(call, self._run), ()):
+                self._sequencer.post(refused(call.id, findings))
 
     async def _end(self, event: Terminal) -> Outcome | None:
         """Close the run, once what it asks to have undone is undone; a failure is a fact before anything is undone on its account."""
@@ -349,8 +443,10 @@ class Executor:
         wake_at: int | None = None,
         mail: Sequence[Mail] = (),
     ) -> bool:
-        """Give the run up; return False, with the mail taken, where the inbox held something unread."""
-        if await self._sequencer.release(events, state=state, reason=reason, wake_at=wake_at, mail=mail):
+        """Give the run up, with all that it holds of budgets; return False, with the mail taken, where the inbox held something unread."""
+        settled, ledger = self._spending.settlement()
+        together = [*settled, *events]
+        if await self._sequencer.release(together, state=state, reason=reason, wake_at=wake_at, mail=mail, ledger=ledger):
             return True
         await self.take_mail()
         return False

@@ -64,13 +64,26 @@ class Inbox:
         is_cancelled = any(item.kind == "cancel" for item in items)
         self.holds_messages = False
         for item in items:
+            event = await self._guarded(item)
             if not self._sequencer.is_open:
                 return
             if item.kind == "message" and self._is_asking and not is_cancelled:
                 self.holds_messages = True
                 return
             if item.number > run.inbox_seen:
-                self._sequencer.post(event_of(item, run, self._parts.tools, self._parts.agent), cause=f"inbox:{item.number}")
+                event = event if event is not None else event_of(item, run, self._parts.tools, self._parts.agent)
+                self._sequencer.post(event, cause=f"inbox:{item.number}")
+
+    async def _guarded(self, item: InboxItem) -> Event | None:
+        """Return the refusal of a message that a guardrail does not let in."""
+        guards = self._parts.guards
+        if item.kind != "message" or guards is None or item.number <= self._run.inbox_seen:
+            return None
+        event = event_of(item, self._run, self._parts.tools, self._parts.agent)
+        if not isinstance(event, MessageReceived) or event.message is None:
+            return event
+        complaint = await guards.message(event.message, self._run)
+        return _refused(complaint) if complaint is not None else event
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,8 @@ def _woken(reading: _Reading) -> Event:
     accepts = reading.body.get("accept_code") is True
     if changes and not accepts:
         return _refused(f"the code has changed: {', '.join(change.part for change in changes)}; accept that, or fork the run")
+    if reading.body.get("budget") is True:
+        return RunWoken(reading.item.by)
     if not changes and not reading.run.is_crash_looping:
         return _refused("the run does not wait for somebody to let it go on")
     return RunWoken(reading.item.by, current if changes else None, reading.agent.version if changes else None)

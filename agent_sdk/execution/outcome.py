@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, NotDone, OutsideError, ToolTimedOut
+from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, ModelError, NotDone, OutsideError, ToolTimedOut
 from agent_sdk.core.events import StepFailed, StepUnknown
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.tools import Effect
+from agent_sdk.core.usage import Usage
 
 MAX_TEXT_CHARS = 4000
 MAX_TRACEBACK_CHARS = 16_000
@@ -27,7 +28,7 @@ class Failed:
     """The attempt failed.
 
     `retry_after_s` is the world's own word on when to try again. `is_undone` says that nothing was done, whatever the effect; `is_mendable`
-    that the model may do better once it is told.
+    that the model may do better once it is told. `usage` is what a failed model call is known to have used.
     """
 
     code: str
@@ -38,12 +39,13 @@ class Failed:
     traceback: str | None = None
     is_undone: bool = False
     is_mendable: bool = False
+    usage: Usage | None = None
 
     def event(self, step: StepId, attempt: int, effect: Effect) -> StepFailed | StepUnknown:
         """Return the fact: a `once` effect that may have happened is unknown, whatever went wrong."""
         if effect == "once" and not self.is_undone:
             return StepUnknown(step, attempt, self.code, self.message, self.traceback)
-        return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback)
+        return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback, self.usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def failed(error: BaseException) -> Failed:
                 retry_after_s,
                 text,
                 is_undone=isinstance(error, (NotDone, ArgumentsInvalid)),
+                usage=error.usage if isinstance(error, ModelError) else None,
             )
         case TimeoutError() | ConnectionError():
             return Failed("tool_failed", _text(error), is_retryable=True, traceback=_traceback(error))

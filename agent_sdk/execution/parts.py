@@ -1,11 +1,12 @@
 """What a run is performed with, as `runtime` joins it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent_sdk.core.agent import AgentSpec
+from agent_sdk.core.budget import Meter, NoMeter
 from agent_sdk.core.ids import RunId, StepId
-from agent_sdk.core.ports import Checker, Clock, Journal, Model, Planner, Random, TokenSink, Tool
+from agent_sdk.core.ports import Checker, Clock, Guards, Journal, Model, Planner, Random, TokenSink, Tool
 from agent_sdk.core.run import Run
 
 BeginChild = Callable[[Run, StepId, RunId], Awaitable[None]]
@@ -32,3 +33,5 @@ class Parts:
     tokens: TokenSink
     deps: object = None
     begin_child: BeginChild = no_children
+    meter: Meter = field(default_factory=NoMeter)
+    guards: Guards | None = None

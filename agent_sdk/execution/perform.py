@@ -146,8 +146,25 @@ class Performer:
         log = logging.LoggerAdapter(_LOG, {"tenant": run.tenant, "run_id": run.run_id, "step_id": state.id})
         principal, agent = (run.created.principal, run.created.agent) if run.created is not None else (None, "")
         return ToolContext(
-            run.tenant, run.run_id, state.id, attempt, state.key or "", self.parts.deps, deadline_s, report, log, principal, agent
+            run.tenant,
+            run.run_id,
+            state.id,
+            attempt,
+            state.key or "",
+            self.parts.deps,
+            deadline_s,
+            report,
+            log,
+            output_of=self._output_of,
+            principal=principal,
+            agent=agent,
         )
+
+    def _output_of(self, artifact: str) -> JsonValue:
+        state = self.run.graph.steps.get(StepId(artifact))
+        if state is None or state.status != "finished":
+            raise NotFound(f"there is no output {artifact!r} in this run", hint="give the id that stands beside the shortened output")
+        return state.output
 
     def _report(self, step: StepId, attempt: int, note: str, fraction: float | None) -> None:
         if self.parts.tokens.wants(self.run.run_id):

@@ -6,6 +6,7 @@ from agent_sdk.core.events import CheckRefused, PlanAccepted, PlanRejected, Plan
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import Label, join_all
+from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.plan import Plan, ToolStep, refs_in, sources_of
 from agent_sdk.core.ports import Answer, Checker, Propose
 from agent_sdk.core.run import Run
@@ -29,20 +30,26 @@ def answered(answer: Answer, run: Run, checker: Checker) -> RunSucceeded | Check
     """Return what becomes of a proposed answer."""
     findings = answer.findings or checker.answer(answer.value)
     if findings:
-        return CheckRefused(run.asked or ANSWER, _codes(findings), _kept(findings))
+        return refused(run.asked or ANSWER, findings)
     return RunSucceeded(_answer_label(run), answer.value)
 
 
 def refusals(run: Run, checker: Checker) -> list[CheckRefused]:
     """Return the refusals of those of the newest turn's calls that do not hold, as long as they were not performed."""
+    return [refused(call.id, findings) for call in unbegun_calls(run) if (findings := checker.call(call))]
+
+
+def unbegun_calls(run: Run) -> list[ToolCallPart]:
+    """Return those of the newest turn's calls that may still be refused."""
     if not run.open_calls or run.last_reply is None:
         return []
     steps = run.graph.steps
-    return [
-        CheckRefused(call.id, _codes(findings), _kept(findings))
-        for call in run.last_reply.tool_calls
-        if steps[call.id].status == "ready" and not steps[call.id].attempt and (findings := checker.call(call))
-    ]
+    return [call for call in run.last_reply.tool_calls if steps[call.id].status == "ready" and not steps[call.id].attempt]
+
+
+def refused(step: StepId, findings: Sequence[Finding]) -> CheckRefused:
+    """Return the refusal of a call, or of an answer to the question `step`."""
+    return CheckRefused(step, _codes(findings), _kept(findings))
 
 
 def shape_of(plan: Plan) -> tuple[StepShape, ...]:

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from agent_sdk.core.errors import InboxPending
+from agent_sdk.core.budget import Shortfall
+from agent_sdk.core.errors import InboxPending, LedgerRefused
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetRefused,
+    BudgetReserved,
     ChildFinished,
     ChildStarted,
     EffectCompensated,
@@ -32,7 +36,8 @@ from agent_sdk.core.events import (
     StepWaiting,
     WaitReason,
 )
-from agent_sdk.core.ports import Batch, Clock, Journal, Mail
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.ports import Batch, Clock, Journal, LedgerChange, Mail
 from agent_sdk.core.run import Run, RunState
 
 LAZY_DELAY_S = 0.05
@@ -54,6 +59,14 @@ _DECISIONS = (
 )
 
 
+@dataclass(slots=True)
+class _Reservation:
+    """What a reservation changes in the ledger, and what it lacks where it was refused."""
+
+    ledger: Sequence[LedgerChange]
+    shortfall: Shortfall | None = None
+
+
 class Sequencer:
     """Posts facts to a run and writes them to its journal, in order, in as few appends as the rules allow.
 
@@ -67,7 +80,9 @@ class Sequencer:
         self._clock = clock
         self._epoch = epoch
         self._outbox: list[Fact] = []
+        self._last = run.head
         self._durable = run.head
+        self._reservations: dict[int, _Reservation] = {}
         self._wake = asyncio.Event()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -85,7 +100,7 @@ class Sequencer:
         """Fold a fact and put it into the outbox."""
         if self._error is not None:
             raise self._error
-        fact = Fact(self._run.head + 1, self._epoch, self._clock.now_us(), event, cause)
+        fact = self._numbered(event, cause)
         must_flush = self._is_effect(event)
         self._run.apply(fact)
         self._outbox.append(fact)
@@ -97,6 +112,19 @@ class Sequencer:
             self._timer = asyncio.get_running_loop().call_later(LAZY_DELAY_S, self._due)
         return fact
 
+    async def reserve(self, asked: BudgetReserved, ledger: Sequence[LedgerChange]) -> Shortfall | None:
+        """Append a reservation alone, behind what was posted before; return None if it was granted, else what it lacks.
+
+        It is folded when it is granted, and until then its number is kept for it: where it is refused, the refusal takes that.
+        """
+        if self._error is not None:
+            raise self._error
+        fact = self._numbered(asked)
+        reservation = self._reservations[fact.seq] = _Reservation(tuple(ledger))
+        self._outbox.append(fact)
+        await self.flush()
+        return reservation.shortfall
+
     async def flush(self) -> None:
         """Return when all that was posted so far is durable.
 
@@ -104,7 +132,7 @@ class Sequencer:
             StorageError: it cannot be made durable; `Fenced` where another owner took the run.
         """
         self.must_flush = False
-        goal = self._run.head
+        goal = self._last
         if self._durable < goal and self._error is None:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((goal, waiter))
@@ -121,20 +149,21 @@ class Sequencer:
         reason: WaitReason | None = None,
         wake_at: int | None = None,
         mail: Sequence[Mail] = (),
+        ledger: Sequence[LedgerChange] = (),
     ) -> bool:
         """Append `events` alone, giving up the lease, and fold them; return False, with nothing written, if there is unread mail.
 
-        `mail` goes to other runs in the same append.
+        `mail` goes to other runs, and `ledger` changes budgets, in the same append.
         """
         self._is_releasing = True
         await self.flush()
         now = self._clock.now_us()
-        facts = [Fact(self._run.head + 1 + index, self._epoch, now, event) for index, event in enumerate(events)]
+        facts = [Fact(self._last + 1 + index, self._epoch, now, event) for index, event in enumerate(events)]
         batch = Batch(
             self._run.tenant,
             self._run.run_id,
             self._epoch,
-            self._run.head,
+            self._last,
             facts,
             state,
             reason,
@@ -142,6 +171,7 @@ class Sequencer:
             self._run.inbox_seen,
             releases=True,
             mail=mail,
+            ledger=ledger,
         )
         try:
             await self._journal.append(batch)
@@ -150,7 +180,7 @@ class Sequencer:
             return False
         for fact in facts:
             self._run.apply(fact)
-        self._durable = self._run.head
+        self._last = self._durable = self._run.head
         return True
 
     async def write(self) -> None:
@@ -169,15 +199,43 @@ class Sequencer:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            self._let_go(self._run.head)
+            self._let_go(self._last)
 
     def close(self) -> None:
         """Let `write` end once the outbox is empty."""
         self._is_closing = True
         self._wake.set()
 
+    def _numbered(self, event: Event, cause: str | None = None) -> Fact:
+        self._last += 1
+        return Fact(self._last, self._epoch, self._clock.now_us(), event, cause)
+
     async def _write_once(self) -> None:
-        facts, self._outbox = self._outbox, []
+        """Write what waits, up to the first reservation; or that, where nothing stands before it."""
+        place = next((index for index, fact in enumerate(self._outbox) if fact.seq in self._reservations), len(self._outbox))
+        facts, self._outbox = self._outbox[: place or 1], self._outbox[place or 1 :]
+        if place == 0:
+            await self._write_reservation(facts[0], self._reservations.pop(facts[0].seq))
+        else:
+            await self._write(facts)
+        self._durable = facts[-1].seq
+        self._let_go(self._durable)
+
+    async def _write_reservation(self, fact: Fact, reservation: _Reservation) -> None:
+        """Write the reservation, or in its place that it was refused; then fold what was written."""
+        try:
+            await self._write([fact], reservation.ledger)
+        except LedgerRefused as refused:
+            asked = fact.event
+            step = asked.step if isinstance(asked, BudgetReserved) else StepId("")
+            reservation.shortfall = Shortfall(
+                "budget_exceeded", refused.message, refused.row, refused.needed, refused.limit, refused.reserved, refused.settled
+            )
+            fact = replace(fact, event=BudgetRefused(step, reservation.shortfall))
+            await self._write([fact])
+        self._run.apply(fact)
+
+    async def _write(self, facts: Sequence[Fact], ledger: Sequence[LedgerChange] = ()) -> None:
         run = self._run
         version = next((fact.event.agent_version for fact in facts if isinstance(fact.event, RunWoken)), None)
         await self._journal.append(
@@ -191,10 +249,9 @@ class Sequencer:
                 run.reason,
                 inbox_seen=run.inbox_seen,
                 agent_version=version,
+                ledger=ledger,
             )
         )
-        self._durable = facts[-1].seq
-        self._let_go(self._durable)
 
     def _let_go(self, reached: int) -> None:
         while self._waiters and self._waiters[0][0] <= reached:

@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never, cast, get_args
 
+from agent_sdk.core.budget import Shortfall
 from agent_sdk.core.envelope import EventClass
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetRefused,
+    BudgetReserved,
+    BudgetSettled,
     CheckRefused,
     ChildFinished,
     ChildStarted,
+    ContextCompacted,
+    ContextExceeded,
     EffectCompensated,
     EffectCompensating,
     EffectDecided,
@@ -44,7 +50,22 @@ from agent_sdk.core.events import (
 )
 from agent_sdk.observability.waits import WaitEvent, of_wait
 
-Family = Literal["run", "message", "plan", "check", "step", "effect", "approval", "question", "signal", "child", "model", "unknown"]
+Family = Literal[
+    "run",
+    "message",
+    "plan",
+    "check",
+    "step",
+    "effect",
+    "approval",
+    "question",
+    "signal",
+    "child",
+    "model",
+    "budget",
+    "context",
+    "unknown",
+]
 Severity = Literal["info", "warn", "error"]
 
 _RunEvent = (
@@ -59,6 +80,7 @@ _RunEvent = (
     | RunCancelled
     | RunExpired
 )
+_SpendingEvent = BudgetReserved | BudgetRefused | BudgetSettled | ContextCompacted | ContextExceeded
 _StepEvent = StepStarted | StepFinished | StepFailed | StepRetried | StepSkipped | StepUnknown | EffectDecided
 
 
@@ -103,6 +125,11 @@ KINDS: Mapping[EventClass, Kind] = {
     EffectCompensating: Kind("info", "The undoing of an effect began."),
     EffectCompensated: Kind("info", "An effect was undone, or could not be."),
     ModelCalled: Kind("info", "A model answered."),
+    BudgetReserved: Kind("info", "The budgets granted a slice for model calls."),
+    BudgetRefused: Kind("warn", "A budget did not grant what the next model call may cost."),
+    BudgetSettled: Kind("info", "The run gave back what it had reserved, less what it spent."),
+    ContextCompacted: Kind("info", "The conversation was made shorter."),
+    ContextExceeded: Kind("warn", "The model said that the conversation is too long."),
     UnknownEvent: Kind("warn", "A newer version wrote an event that this code does not know."),
 }
 
@@ -143,6 +170,8 @@ def summary_of(event: Event) -> str:
         return _of_run(event)
     if isinstance(event, WaitEvent):
         return of_wait(event)
+    if isinstance(event, _SpendingEvent):
+        return _of_spending(event)
     match event:
         case MessageReceived(refused=refused):
             return "message received" if refused is None else f"message refused: {refused}"
@@ -187,6 +216,8 @@ def _of_run(event: _RunEvent) -> str:
             return f"claimed by {owner}"
         case RunReleased(reason=reason):
             return f"released: {reason}"
+        case RunWaiting(reason=reason, shortfall=Shortfall(message=message)):
+            return f"waits: {reason} ({message})"
         case RunWaiting(reason=reason, steps=steps, changes=changes):
             about = [*steps, *(f"{change.part}: {change.pinned[:12]} is now {(change.current or 'gone')[:12]}" for change in changes)]
             return f"waits: {reason}" + (f" ({', '.join(about)})" if about else "")
@@ -222,6 +253,22 @@ def _of_step(event: _StepEvent) -> str:
             return f"{step} has an unknown outcome: {code}"
         case EffectDecided(step=step, decision=decision, by=by):
             return f"{step} decided: {decision}" + (f" by {by}" if by is not None else "")
+        case _:
+            assert_never(event)
+
+
+def _of_spending(event: _SpendingEvent) -> str:
+    match event:
+        case BudgetReserved(step=step, amounts=amounts):
+            return f"budget reserved for {step}: {amounts}"
+        case BudgetRefused(step=step, shortfall=shortfall):
+            return f"budget refused for {step}: {shortfall.message}"
+        case BudgetSettled(spent=spent, released=released):
+            return f"budget settled: {spent} spent, {released} released"
+        case ContextCompacted(kept=kept, cleared=cleared, tokens_before=before, tokens_after=after):
+            return f"context compacted from about {before} to {after} tokens: {kept} messages kept, {len(cleared)} outputs cleared"
+        case ContextExceeded(step=step):
+            return f"{step} was too long for the model"
         case _:
             assert_never(event)
 

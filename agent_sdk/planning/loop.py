@@ -8,8 +8,9 @@ from agent_sdk.core.findings import render_findings
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message
 from agent_sdk.core.model import NO_SETTINGS, ModelRequest, ModelSettings
-from agent_sdk.core.ports import Answer, Ask
+from agent_sdk.core.ports import Answer, Ask, Compact
 from agent_sdk.core.run import Run
+from agent_sdk.planning.context import ContextKeeper
 from agent_sdk.planning.replies import parse_json_reply
 
 
@@ -20,26 +21,25 @@ class LoopPlanner:
     agent: AgentSpec
     model: str
     settings: ModelSettings = NO_SETTINGS
+    window: int | None = None
 
-    def next(self, run: Run) -> Ask | Answer:
+    def next(self, run: Run) -> Ask | Answer | Compact:
         reply = run.last_reply
         if reply is not None and not run.calls:
             return self._answer(run, reply)
         self._guard(run)
-        return Ask(
-            ModelRequest(
-                StepId(f"t{run.turn + 1}"),
-                self.model,
-                run.conversation,
-                self.agent.instructions,
-                self.agent.tools,
-                self.agent.output_schema,
-                self.settings,
-                run.attempts_left,
-                run.tenant,
-            ),
-            "turn",
+        request = ModelRequest(
+            StepId(f"t{run.turn + 1}"),
+            self.model,
+            run.conversation,
+            instructions_of(self.agent, run),
+            self.agent.tools,
+            self.agent.output_schema,
+            self.settings,
+            run.attempts_left,
+            run.tenant,
         )
+        return ContextKeeper(self.agent.context, self.window).shortened(run, request) or Ask(request, "turn")
 
     def _answer(self, run: Run, reply: Message) -> Answer:
         refuse_cut_reply(run)
@@ -61,6 +61,12 @@ class LoopPlanner:
         if run.same_turns >= limits.max_repeats:
             calls = ", ".join(tool for tool, _ in run.signature)
             raise RepeatedCall(f"the model asked {run.same_turns + 1} times in a row for the same calls: {calls}")
+
+
+def instructions_of(agent: AgentSpec, run: Run) -> str:
+    """Return the agent's instructions: those that were made for this run, where they are made for each."""
+    made = run.created.instructions if run.created is not None else None
+    return agent.instructions if made is None else made
 
 
 def refuse_cut_reply(run: Run) -> None:

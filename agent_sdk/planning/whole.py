@@ -21,7 +21,7 @@ from agent_sdk.core.run import Run
 from agent_sdk.core.schemas import Schema, describe
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.planning.fixed import result_of
-from agent_sdk.planning.loop import refuse_cut_reply
+from agent_sdk.planning.loop import instructions_of, refuse_cut_reply
 from agent_sdk.planning.parse import parse_plan_reply
 from agent_sdk.planning.prompts import render_prompt
 
@@ -77,7 +77,7 @@ class WholePlanner:
                 StepId(f"plan.{run.questions + 1}"),
                 self.model,
                 conversation,
-                self._instructions(),
+                self._instructions(run),
                 output_schema=plan_schema(),
                 settings=self.settings,
                 max_attempts=run.attempts_left,
@@ -86,13 +86,14 @@ class WholePlanner:
             purpose,
         )
 
-    def _instructions(self) -> str:
+    def _instructions(self, run: Run) -> str:
         tools = "\n".join(_tool_line(tool) for tool in self.agent.tools) or "(none)"
         output = "plain text, or data that speaks for itself"
         if self.agent.output_schema is not None:
             output = f"of this JSON Schema: {json.dumps(dict(self.agent.output_schema), ensure_ascii=False)}"
         prompt = render_prompt("plan", tools=tools, output=output)
-        return f"{self.agent.instructions}\n\n{prompt}" if self.agent.instructions else prompt
+        own = instructions_of(self.agent, run)
+        return f"{own}\n\n{prompt}" if own else prompt
 
 
 def plan_schema() -> Mapping[str, JsonValue]:

@@ -79,11 +79,14 @@ def inbox_pending(batch: Batch, inbox_head: int) -> InboxPending:
 
 def ledger_refused(change: LedgerChange, row: LedgerRow) -> LedgerRefused:
     """Say how full the budget is, and what did not fit."""
-    return LedgerRefused(
+    refused = LedgerRefused(
         f"{change.reserve + change.settle} more would take {row.scope} over its limit of {row.limit}: "
         f"{row.reserved} are reserved and {row.settled} settled",
         hint="raise the limit, or wait until reservations are released",
     )
+    refused.row, refused.needed, refused.limit = row.scope, change.reserve + change.settle, row.limit or 0
+    refused.reserved, refused.settled = row.reserved, row.settled
+    return refused
 
 
 def check_numbers(run_id: RunId, facts: Sequence[Fact], *, behind: int) -> None:

@@ -23,11 +23,11 @@ from agent_sdk.core.events import (
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import TRUSTED, Label
-from agent_sdk.core.messages import Message, TextPart, ToolCallPart, ToolResultPart, user_message
+from agent_sdk.core.messages import Message, TextPart, ToolCallPart, ToolResultPart, goal_message, user_message
 from agent_sdk.core.usage import Usage
 from tests.unit.core.toy import OWNER, Toy, starts, step
 
-GOAL = user_message("a goal")
+GOAL = goal_message("a goal", ())
 FINDING = Finding("missing_argument", "$.query", "argument 'query' is missing")
 
 

@@ -29,7 +29,7 @@ from agent_sdk.core.findings import Finding
 from agent_sdk.core.graph import Failure
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
-from agent_sdk.core.messages import Message, TextPart, user_message
+from agent_sdk.core.messages import Message, TextPart, goal_message, user_message
 from agent_sdk.core.model import Attempt
 from agent_sdk.core.plan import OnError, When
 from agent_sdk.core.run import Draft, Run
@@ -49,7 +49,7 @@ def planned(purpose: Purpose = "plan", *, attempts: int = 1, label: Label | None
 def test_a_new_run_is_queued_and_knows_its_goal() -> None:
     toy = Toy().post(RunCreated("a", "1", {}, goal="find it"))
     assert (toy.run.state, toy.run.goal, toy.run.created_at, toy.run.head) == ("queued", "find it", 1_000_000, 1)
-    assert list(toy.run.conversation) == [user_message("find it")]
+    assert list(toy.run.conversation) == [goal_message("find it", ())]
 
 
 def test_a_run_without_its_goal_still_folds() -> None:

@@ -1,0 +1,126 @@
+"""What a run's model calls may cost: no call begins that the budgets of its scopes have not granted beforehand."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from agent_sdk.core.budget import NOTHING, Amounts, Meter, PriceUnknown, Shortfall, ledger_rows, to_usd
+from agent_sdk.core.events import BudgetReserved, BudgetSettled, Event
+from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.ports import Journal, LedgerChange, LedgerRow
+from agent_sdk.core.run import Run
+from agent_sdk.core.sizes import size_of
+from agent_sdk.execution.sequencer import Sequencer
+
+AHEAD = 4
+"""How many calls' worth is reserved at once, where the budgets have room: the slice is spent without asking again."""
+_MARGIN = 1.1
+"""What is added to the estimate of a request's tokens, so that a reservation holds."""
+
+
+class OutOfBudget(Exception):
+    """The next model call was not granted; the run waits."""
+
+    def __init__(self, shortfall: Shortfall) -> None:
+        self.shortfall = shortfall
+        super().__init__(shortfall.message)
+
+
+@dataclass(slots=True)
+class Spending:
+    """Keeps one run within its budgets. `short` is what the run lacks, once a call was not granted."""
+
+    run: Run
+    journal: Journal
+    meter: Meter
+    sequencer: Sequencer
+    short: Shortfall | None = None
+    _under_way: Amounts = NOTHING
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is any budget that the run spends from."""
+        return bool(self.run.purse.scopes)
+
+    @asynccontextmanager
+    async def granted(self, request: ModelRequest) -> AsyncGenerator[None]:
+        """Hand out the right to put the question; what it really used is counted by the events that say so.
+
+        Raises:
+            OutOfBudget: it was not granted.
+            StorageError: the journal failed.
+        """
+        async with self._one:
+            try:
+                most = await self._most(request)
+                await self._cover(request, most)
+            except OutOfBudget as lacking:
+                self.short = lacking.shortfall
+                raise
+            self._under_way += most
+        try:
+            yield
+        finally:
+            self._under_way -= most
+
+    def settlement(self) -> tuple[list[Event], list[LedgerChange]]:
+        """Return what lets go of all that the run holds, and what it changes in the ledger; nothing where it holds nothing."""
+        purse = self.run.purse
+        if not self.is_bounded or purse.held == purse.spent == NOTHING:
+            return [], []
+        held, spent = purse.held, purse.spent
+        changes = [LedgerChange(row, -held.in_unit(unit), spent.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
+        return [BudgetSettled(spent, (held - spent).at_least(NOTHING))], changes
+
+    async def _rows(self) -> list[LedgerRow | None]:
+        return [await self.journal.ledger(self.run.tenant, row) for row, _ in ledger_rows(self.run.purse.scopes)]
+
+    async def _most(self, request: ModelRequest) -> Amounts:
+        """Return the most that the call can come to. An unknown price is no obstacle where nothing bounds money."""
+        tokens = int(size_of(request, self.run).tokens * _MARGIN)
+        try:
+            return self.meter.most(request, tokens)
+        except PriceUnknown as error:
+            rows = zip(await self._rows(), ledger_rows(self.run.purse.scopes), strict=True)
+            if not any(row is not None and row.limit is not None for row, (_, unit) in rows if unit == "usd"):
+                return error.most
+            said = f"{error.message}; {error.hint}" if error.hint else error.message
+            raise OutOfBudget(Shortfall("price_unknown", said)) from error
+
+    async def _cover(self, request: ModelRequest, most: Amounts) -> None:
+        """Reserve what the call may cost beyond what is held and free; with room, for some calls more."""
+        purse = self.run.purse
+        free = purse.held - purse.spent - self._under_way
+        if free.covers(most):
+            return
+        missing = (most - free).at_least(NOTHING)
+        amounts = await self._slice(most, missing)
+        changes = [LedgerChange(row, amounts.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
+        shortfall = await self.sequencer.reserve(BudgetReserved(request.id, amounts), changes)
+        if shortfall is not None:
+            raise OutOfBudget(_in_words(shortfall))
+
+    async def _slice(self, most: Amounts, missing: Amounts) -> Amounts:
+        """Return as much as a few calls need, but no more than half of what is left in any of the budgets."""
+        wanted = missing + most * (AHEAD - 1)
+        for row, (_, unit) in zip(await self._rows(), ledger_rows(self.run.purse.scopes), strict=True):
+            if row is not None and row.limit is not None:
+                left = max(0, row.limit - row.reserved - row.settled) // 2
+                wanted = wanted.at_most(wanted.with_unit(unit, left))
+        return wanted.at_least(missing)
+
+
+def _in_words(shortfall: Shortfall) -> Shortfall:
+    """Say how full the budget is, in the units that people think in."""
+    scope, _, unit = shortfall.row.rpartition(":")
+
+    def shown(amount: int) -> str:
+        return f"${to_usd(amount):.4f}" if unit == "usd" else f"{amount:,} {unit}"
+
+    message = (
+        f"the budget of {scope} is {shown(shortfall.limit)}, of which {shown(shortfall.settled)} are spent and {shown(shortfall.reserved)} "
+        f"reserved; the next model call may need {shown(shortfall.needed)}"
+    )
+    return replace(shortfall, message=message)

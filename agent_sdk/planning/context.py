@@ -1,0 +1,211 @@
+"""Keeps a conversation within what the model can take: what is left out, when, and what the model is asked to write in its place."""
+
+from dataclasses import dataclass, replace
+
+from agent_sdk.core.agent import ContextPolicy
+from agent_sdk.core.errors import ContextFull
+from agent_sdk.core.events import ContextCompacted
+from agent_sdk.core.ids import StepId
+from agent_sdk.core.messages import Conversation, Message, ToolCallPart, ToolResultPart, user_message
+from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.ports import Ask, Compact
+from agent_sdk.core.run import CLEARED, Run
+from agent_sdk.core.sizes import Size, is_surely_within, size_of
+from agent_sdk.core.tokens import BYTES_PER_TOKEN, corrected, tokens_of_message, tokens_of_text
+from agent_sdk.planning.prompts import render_prompt
+
+SUMMARY_TOKENS = 1500
+"""How long a summary may be, where there is room; a small context gets an eighth of itself."""
+_REPLY_SHARE = 4
+"""A reply gets at most this part of a model's context, where its length is not bounded otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextKeeper:
+    """Decides what of a run's conversation is sent. `window` is the model's context in tokens, None where that is not known."""
+
+    policy: ContextPolicy
+    window: int | None = None
+
+    def shortened(self, run: Run, request: ModelRequest) -> Ask | Compact | None:
+        """Return what must come before the question, so that it fits; None where it does.
+
+        Raises:
+            ContextFull: it does not, and nothing can be left out.
+        """
+        cap = self._cap(request)
+        is_calm = run.summary is None and not run.overflows
+        if is_calm and (cap is None or is_surely_within(request, run, int(cap * self.policy.compact_at))):
+            return None
+        size = size_of(request, run)
+        if run.overflows:
+            cap = min(cap or size.tokens, int(size.tokens * 0.7**run.overflows) + 1)
+        cut = _Cut(self.policy, run, request, cap or size.tokens, size)
+        if run.summary is not None:
+            return Compact(cut.summarised(run.summary.messages, run.summary.text, run.summary.step))
+        if not run.overflows and size.tokens <= cut.cap * self.policy.compact_at:
+            return None
+        return cut.first()
+
+    def _cap(self, request: ModelRequest) -> int | None:
+        if self.policy.max_tokens is not None or self.window is None:
+            return self.policy.max_tokens
+        bound = request.settings.max_output_tokens
+        reply = self.window // _REPLY_SHARE if bound is None else min(bound, self.window // 2)
+        return self.window - reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The ways to make one conversation shorter than `cap` tokens."""
+
+    policy: ContextPolicy
+    run: Run
+    request: ModelRequest
+    cap: int
+    size: Size
+
+    @property
+    def target(self) -> int:
+        return int(self.cap * self.policy.compact_to)
+
+    def first(self) -> Ask | Compact | None:
+        """Return the mildest step that helps: outputs are taken out first, then older messages give way."""
+        tokens = self.size.tokens
+        cleared = self._clearable(len(self.run.conversation) - self._recent())
+        saved = self._saving(cleared)
+        if cleared and tokens - saved <= max(self.target, int(self.cap * self.policy.compact_at * 0.9)):
+            return Compact(self._event(len(self.run.conversation), cleared, tokens, tokens - saved))
+        place = self._place(len(self.run.conversation))
+        if place:
+            if not self.policy.summarise:
+                return Compact(self.summarised(len(self.run.conversation), "", None))
+            return self._asked(place)
+        cleared = self._clearable(len(self.run.conversation))
+        saved = self._saving(cleared)
+        if cleared and saved:
+            return Compact(self._event(len(self.run.conversation), cleared, tokens, tokens - saved))
+        if tokens <= self.cap and not self.run.overflows:
+            return None
+        raise ContextFull(
+            f"the next question has about {tokens:,} tokens and may have {self.cap:,}, and nothing of it can be left out",
+            hint="shorten instructions, goal or tools, let ContextPolicy(preview_chars=...) cut outputs, or raise its max_tokens",
+        )
+
+    def summarised(self, upto: int, summary: str, step: StepId | None) -> ContextCompacted:
+        """Return the event that puts `summary` in the place of what is older; it was written when there were `upto` messages."""
+        run = self.run
+        place = self._place(upto)
+        messages = run.conversation.messages
+        kept = [*(message for message in messages[:place] if message.is_pinned), *messages[place:]]
+        after = self.size.rest + corrected(sum(map(tokens_of_message, kept)) + tokens_of_text(summary), self.size.ratio)
+        event = self._event(len(messages) - place, (), self.size.tokens, after)
+        return replace(event, step=step, covers_history=place >= len(run.history.messages) > 0, summary=summary or None)
+
+    def _event(self, kept: int, cleared: tuple[StepId, ...], before: int, after: int) -> ContextCompacted:
+        return ContextCompacted(kept, cleared, before, after, ratio=self.size.ratio)
+
+    def _recent(self) -> int:
+        """Return how many messages the last turns are, of which the outputs stay: a turn is a reply and what its calls gave."""
+        replies = [place for place, message in enumerate(self.run.conversation.messages) if message.role == "assistant"]
+        if not self.policy.keep_turns or not replies:
+            return 0
+        return len(self.run.conversation) - replies[max(0, len(replies) - self.policy.keep_turns)]
+
+    def _clearable(self, upto: int) -> tuple[StepId, ...]:
+        if not self.policy.clear_outputs:
+            return ()
+        return tuple(
+            part.id
+            for message in self.run.conversation.messages[:upto]
+            for part in message.parts
+            if isinstance(part, ToolResultPart) and part.output != CLEARED and tokens_of_message(Message("tool", (part,))) > 40
+        )
+
+    def _saving(self, cleared: tuple[StepId, ...]) -> int:
+        """Return the tokens that go with these outputs, rather too few than too many."""
+        calls = frozenset(cleared)
+        parts = [
+            part
+            for message in self.run.conversation.messages
+            for part in message.parts
+            if isinstance(part, ToolResultPart) and part.id in calls
+        ]
+        note = tokens_of_message(Message("tool", (ToolResultPart(StepId(""), CLEARED),)))
+        saved = sum(tokens_of_message(Message("tool", (part,))) - note for part in parts)
+        return int(saved * min(1.0, self.size.ratio or 1.0))
+
+    def _place(self, upto: int) -> int:
+        """Return where the conversation is cut: as much behind it stays as the target has room for, and no call without its result.
+
+        0 where nothing older can give way.
+        """
+        messages = self.run.conversation.messages[:upto]
+        ratio = self.size.ratio
+        pinned = sum(tokens_of_message(message) for message in messages if message.is_pinned)
+        room = self.target - self.size.rest - corrected(pinned, ratio) - self._summary_tokens
+        place = len(messages)
+        while place and (size := corrected(tokens_of_message(messages[place - 1]), ratio)) <= room:
+            room, place = room - size, place - 1
+        while place < len(messages) and messages[place].role == "tool":
+            place += 1
+        older = [message for message in messages[:place] if not message.is_pinned]
+        return place if older else 0
+
+    @property
+    def _summary_tokens(self) -> int:
+        return min(SUMMARY_TOKENS, self.cap // 8)
+
+    def _asked(self, place: int) -> Ask:
+        """Ask for a summary of the messages before `place`; of each as much is shown as all have room for."""
+        messages = [message for message in self.run.conversation.messages[:place] if not message.is_pinned]
+        limit = str(self._summary_tokens)
+        frame = render_prompt("summary", conversation="", tokens=limit)
+        room = max(100, int((self.target - tokens_of_text(frame)) / max(1.0, (self.size.ratio or 1.0) * 1.1)))
+        chars = max(40, room * BYTES_PER_TOKEN // len(messages))
+        text = render_prompt("summary", conversation="\n".join(_told(message, chars) for message in messages), tokens=limit)
+        settings = replace(
+            self.request.settings,
+            max_output_tokens=self._summary_tokens,
+            force_tool=None,
+            tool_choice="auto",
+            reasoning=None,
+            stop_sequences=(),
+        )
+        request = replace(
+            self.request,
+            id=StepId(f"summary.{self.run.questions + 1}"),
+            conversation=Conversation([user_message(_fitting(text, room + tokens_of_text(frame)))]),
+            instructions="",
+            tools=(),
+            output_schema=None,
+            settings=settings,
+        )
+        return Ask(request, "compact")
+
+
+def _told(message: Message, chars: int) -> str:
+    """Return a message in words, cut in its middle where it is longer than its share."""
+    said = [message.text] if message.text else []
+    for part in message.parts:
+        match part:
+            case ToolCallPart(tool=tool, args=args):
+                said.append(f"called {tool}({args})")
+            case ToolResultPart(output=output):
+                said.append(f"result: {output}")
+            case _:
+                pass
+    return _shortened(f"{message.role}: {'; '.join(said)}", chars)
+
+
+def _shortened(text: str, chars: int) -> str:
+    if len(text) <= chars:
+        return text
+    half = max(1, (chars - 5) // 2)
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def _fitting(text: str, tokens: int) -> str:
+    """Return text of at most so many tokens, by the estimate."""
+    size = tokens_of_text(text)
+    return text if size <= tokens else _shortened(text, max(100, len(text) * tokens // size))
