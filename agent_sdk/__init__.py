@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent_sdk.core.agent import Limits
+    from agent_sdk.core.agent import ContextPolicy, Limits
+    from agent_sdk.core.budget import Budget
     from agent_sdk.core.errors import (
         AgentSDKError,
         ConfigError,
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     from agent_sdk.core.events import Fact
     from agent_sdk.core.ids import PrincipalId, RunId, StepId
     from agent_sdk.core.labels import TRUSTED, Label
+    from agent_sdk.core.messages import FilePart
+    from agent_sdk.core.model import ModelSettings
     from agent_sdk.core.plan import ModelStep, Plan, ToolStep, When
     from agent_sdk.core.ports import RunFilter
     from agent_sdk.core.tools import ToolContext
     from agent_sdk.runtime.agent import Agent
     from agent_sdk.runtime.app import App
     from agent_sdk.runtime.creation import StartOptions
-    from agent_sdk.runtime.declaration import RunInfo
+    from agent_sdk.runtime.functions import GuardedCall, RunInfo
     from agent_sdk.runtime.handle import RunHandle
     from agent_sdk.runtime.plan_file import load_plan
     from agent_sdk.runtime.runtime import Runtime
@@ -45,12 +48,17 @@ __all__ = [
     "Agent",
     "AgentSDKError",
     "App",
+    "Budget",
     "ConfigError",
+    "ContextPolicy",
     "Fact",
+    "FilePart",
     "Files",
+    "GuardedCall",
     "Label",
     "LimitError",
     "Limits",
+    "ModelSettings",
     "ModelStep",
     "NotDone",
     "OutsideError",
@@ -88,12 +96,17 @@ _PLACES = {
     "Agent": "agent_sdk.runtime.agent",
     "AgentSDKError": "agent_sdk.core.errors",
     "App": "agent_sdk.runtime.app",
+    "Budget": "agent_sdk.core.budget",
     "ConfigError": "agent_sdk.core.errors",
+    "ContextPolicy": "agent_sdk.core.agent",
     "Fact": "agent_sdk.core.events",
+    "FilePart": "agent_sdk.core.messages",
     "Files": "agent_sdk.tools.files",
+    "GuardedCall": "agent_sdk.runtime.functions",
     "Label": "agent_sdk.core.labels",
     "LimitError": "agent_sdk.core.errors",
     "Limits": "agent_sdk.core.agent",
+    "ModelSettings": "agent_sdk.core.model",
     "ModelStep": "agent_sdk.core.plan",
     "NotDone": "agent_sdk.core.errors",
     "OutsideError": "agent_sdk.core.errors",
@@ -106,7 +119,7 @@ _PLACES = {
     "RunFilter": "agent_sdk.core.ports",
     "RunHandle": "agent_sdk.runtime.handle",
     "RunId": "agent_sdk.core.ids",
-    "RunInfo": "agent_sdk.runtime.declaration",
+    "RunInfo": "agent_sdk.runtime.functions",
     "RunSuspended": "agent_sdk.core.errors",
     "RunWaits": "agent_sdk.core.errors",
     "Runtime": "agent_sdk.runtime.runtime",

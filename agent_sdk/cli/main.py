@@ -38,6 +38,7 @@ PARTS: Mapping[str, Part] = {
     "effects": Part(
         "agent_sdk.cli.effects", "effects", "Show what a run did outside: each effect with its key and what is known of its outcome."
     ),
+    "budget": Part("agent_sdk.cli.budget", "budget", "See what may be spent and what was, and change it."),
     "audit": Part("agent_sdk.cli.audit", "audit", "See whether the journal holds what was written to it."),
     "backup": Part("agent_sdk.cli.backup", "backup", "Copy the journal while it is in use, check copies, and bring one back."),
     "doctor": Part(

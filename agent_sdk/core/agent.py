@@ -75,7 +75,8 @@ class AgentSpec:
     """The frozen declaration of an agent.
 
     `model` is `vendor:name`, or None for an agent that calls none. `output_schema` is the JSON Schema of the answer, or None for plain
-    text; `instructions` are empty where they are made for each run. `plan` is the author's plan under the strategy `fixed`, else None.
+    text; `instructions` are empty where a function, named in `instructions_by`, makes them for
+    each run. `plan` is the author's plan under the strategy `fixed`, else None.
     `compensate` asks that finished effects be undone, as far as their tools can, where a run fails, is cancelled or passes its deadline.
     """
 
@@ -91,11 +92,12 @@ class AgentSpec:
     compensate: bool = False
     context: ContextPolicy = field(default_factory=ContextPolicy)
     settings: ModelSettings = NO_SETTINGS
+    instructions_by: str = ""
 
     def digests(self) -> dict[str, str]:
         """Return the digests that a run pins when it is created: of each tool, the instructions and the output schema."""
         output = dict(self.output_schema) if self.output_schema is not None else None
         return {f"tool:{tool.name}": tool.digest for tool in self.tools} | {
-            "instructions": digest_of(self.instructions),
+            "instructions": digest_of(f"function:{self.instructions_by}" if self.instructions_by else self.instructions),
             "output": digest_of(output),
         }

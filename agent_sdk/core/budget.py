@@ -15,6 +15,7 @@ NANO = 10**9
 
 Unit = Literal["usd", "tokens", "calls"]
 UNITS: tuple[Unit, ...] = ("usd", "tokens", "calls")
+RUN_SCOPE = "run/"
 TENANT_SCOPE = "tenant"
 """The scope of all that a tenant's runs spend."""
 
@@ -192,7 +193,7 @@ def session_scope(session: SessionId) -> str:
 
 def run_scope(run_id: RunId) -> str:
     """Return the scope of all that a run and its children spend."""
-    return f"run/{run_id}"
+    return f"{RUN_SCOPE}{run_id}"
 
 
 def ledger_rows(scopes: Iterable[str]) -> list[tuple[str, Unit]]:

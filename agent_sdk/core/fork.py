@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from agent_sdk.core.budget import RUN_SCOPE, run_scope
 from agent_sdk.core.effects import Outcome, effects_of
 from agent_sdk.core.errors import JournalNewer, RequestError
 from agent_sdk.core.events import (
@@ -158,7 +159,15 @@ class _Copier:
             deadline_at=None if event.deadline_at is None else event.deadline_at + self.shift_us,
             forked_from=self.source,
             forked_at=self.at,
+            budgets=self._budgets(event.budgets),
         )
+
+    def _budgets(self, scopes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Return the scopes that the fork spends from: of runs, it has none but its own."""
+        if scopes is None:
+            return None
+        shared = tuple(scope for scope in scopes if not scope.startswith(RUN_SCOPE))
+        return (*shared, run_scope(self.run_id)) if run_scope(self.source) in scopes else shared
 
 
 def _folded(facts: Iterable[Fact]) -> Run:

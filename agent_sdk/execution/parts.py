@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.budget import Meter, NoMeter
 from agent_sdk.core.ids import RunId, StepId
+from agent_sdk.core.model import NO_SETTINGS, ModelSettings
 from agent_sdk.core.ports import Checker, Clock, Guards, Journal, Model, Planner, Random, TokenSink, Tool
 from agent_sdk.core.run import Run
 
@@ -19,7 +20,7 @@ async def no_children(_parent: Run, _step: StepId, _child: RunId) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The ports of one run. `model_name` is the name that requests give to `model`."""
+    """The ports of one run. `model_name` is the name that requests give to `model`; `settings` are those of a plan's model steps."""
 
     journal: Journal
     agent: AgentSpec
@@ -35,3 +36,4 @@ class Parts:
     begin_child: BeginChild = no_children
     meter: Meter = field(default_factory=NoMeter)
     guards: Guards | None = None
+    settings: ModelSettings = NO_SETTINGS

@@ -118,6 +118,7 @@ class Performer:
             self.parts.model_name,
             Conversation([user_message(text)]),
             output_schema=spec.output_schema,
+            settings=self.parts.settings,
             max_attempts=self.run.attempts_left,
             tenant=self.run.tenant,
         )

@@ -23,7 +23,8 @@ from agent_sdk.llm.retry import RetryingModel, RetryPolicy
 class Link:
     """A model of a chain: an adapter, and `name` as its vendor knows it.
 
-    `place` is where it is asked, as it may be shown; `key` names the account that it is asked with, and is never the key itself.
+    `place` is where it is asked, as it may be shown; `key` names the account that it is asked with, and is never the key itself. `rules`
+    are the limits of this model alone; None takes those of the chain.
     """
 
     model: Model
@@ -31,6 +32,7 @@ class Link:
     place: str = ""
     key: str = "default"
     window_tokens: int | None = None
+    rules: Sequence[RateRule] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def compose_chain(links: Sequence[Link], how: Resilience) -> Model:
 
 def _wrapped(link: Link, how: Resilience) -> Model:
     model = link.model
-    if how.limiter is not None and how.rules:
-        model = RateLimitedModel(model, how.limiter, LimitsOf(how.rules, key=link.key), how.estimate or (lambda _: 0))
+    rules = how.rules if link.rules is None else link.rules
+    if how.limiter is not None and rules:
+        model = RateLimitedModel(model, how.limiter, LimitsOf(rules, key=link.key), how.estimate or (lambda _: 0))
     if how.circuits is not None:
         model = BreakerModel(model, how.circuits.of(link.name, link.place))
     return RetryingModel(model, how.retry, how.clock, how.random)

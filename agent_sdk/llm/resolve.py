@@ -2,12 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ports import Model
-from agent_sdk.llm.options import OpenAIOptions
+from agent_sdk.llm.anthropic_options import AnthropicOptions
+from agent_sdk.llm.gemini_options import GeminiOptions
+from agent_sdk.llm.options import OpenAIOptions, VendorOptions
 
-VENDORS = ("openai",)
+if TYPE_CHECKING:
+    from agent_sdk.llm.transport import HttpModel
+
+VENDORS = ("openai", "openai-responses", "anthropic", "gemini")
 
 
 def parse_model_name(text: str) -> tuple[str, str]:
@@ -27,17 +33,38 @@ def parse_model_name(text: str) -> tuple[str, str]:
     return vendor, name.strip()
 
 
-def open_model(vendor: str, options: OpenAIOptions) -> tuple[Model, Callable[[], Awaitable[None]]]:
+def open_model(vendor: str, options: VendorOptions) -> tuple[Model, Callable[[], Awaitable[None]]]:
     """Return the vendor's adapter, which connects with the first question, and what closes it.
 
     Raises:
-        ConfigError: nobody here speaks to the vendor.
+        ConfigError: nobody here speaks to the vendor. TypeError: the options are another vendor's.
     """
     _check_vendor(vendor, "NAME")
-    from agent_sdk.llm.openai_chat import OpenAIChat  # noqa: PLC0415 - aiohttp is loaded only where a model is asked
-
-    model = OpenAIChat(options)
+    model = _adapter(vendor, options)
     return model, model.close
+
+
+def _adapter(vendor: str, options: VendorOptions) -> "HttpModel":
+    """Load what speaks to the vendor, and with it aiohttp: only where a model is asked."""
+    match vendor, options:
+        case "openai", OpenAIOptions():
+            from agent_sdk.llm.openai_chat import OpenAIChat  # noqa: PLC0415
+
+            return OpenAIChat(options)
+        case "openai-responses", OpenAIOptions():
+            from agent_sdk.llm.openai_responses import OpenAIResponses  # noqa: PLC0415
+
+            return OpenAIResponses(options)
+        case "anthropic", AnthropicOptions():
+            from agent_sdk.llm.anthropic import Anthropic  # noqa: PLC0415
+
+            return Anthropic(options)
+        case "gemini", GeminiOptions():
+            from agent_sdk.llm.gemini import Gemini  # noqa: PLC0415
+
+            return Gemini(options)
+        case _:
+            raise TypeError(f"{type(options).__name__} says nothing of {vendor}")
 
 
 def _check_vendor(vendor: str, name: str) -> None:

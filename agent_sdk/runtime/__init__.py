@@ -3,7 +3,8 @@
 from agent_sdk.runtime.agent import Agent
 from agent_sdk.runtime.app import App, load_app
 from agent_sdk.runtime.creation import StartOptions
-from agent_sdk.runtime.declaration import AgentDeclaration, RunInfo
+from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.functions import GuardedCall, RunInfo
 from agent_sdk.runtime.handle import RunHandle
 from agent_sdk.runtime.runtime import Runtime
 from agent_sdk.runtime.stage import World
@@ -14,6 +15,7 @@ __all__ = [
     "Agent",
     "AgentDeclaration",
     "App",
+    "GuardedCall",
     "RunHandle",
     "RunInfo",
     "Runtime",

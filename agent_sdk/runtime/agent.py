@@ -6,7 +6,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar, Unpack, overload
 
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.declaration import AgentDeclaration, DepsFactory
+from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.functions import DepsFactory
 from agent_sdk.runtime.options import AgentOptions
 from agent_sdk.runtime.runtime import Runtime
 
@@ -24,6 +25,16 @@ class Agent(AgentDeclaration[DepsT, OutputT]):
     whole DAG first) or `fixed` (the author's `plan`). `output` is the type of the answer, text if not given. `deps` makes the dependencies
     of a run, so that any process can; `live_deps` is an object of this process: its runs say that they cannot be resumed elsewhere. Where a
     run ends without its answer, `compensate` has its finished effects undone, the last first, as far as their tools can.
+
+    `instructions` are a text, or a function `(info: RunInfo)` that makes it once a run. `settings` say how the model is to answer,
+    `context` how a conversation is kept within its bounds; a model of `fallbacks` is asked where the one before it fails. `budget` is what
+    each run may spend, with all runs below it.
+
+    Guardrails are functions, sync or async, that return what is wrong, or None. `input_guardrails` `(text, info)` judge the goal and each
+    message, `call_guardrails` `(call: GuardedCall, info)` a call before it is made, `output_guardrails` `(answer, info)` the typed answer,
+    which they can end the run over. `validators` `(answer)` or `(answer, info)` come before those; what they complain of, returned or
+    raised as a ValueError or an AssertionError, goes back to the model, which answers again. Whatever else one raises counts as a
+    complaint. They run on the event loop, so keep those that are not async quick.
 
     Raises:
         ConfigError: the parts do not fit together.

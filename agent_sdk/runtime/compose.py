@@ -1,89 +1,24 @@
-"""Joins the parts: a model's name to an adapter with its retries, an agent to what performs it."""
+"""Joins the parts: an agent's model with what asks it, an agent with what performs it."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from agent_sdk.core.agent import AgentSpec, Limits
+from agent_sdk.core.budget import Meter, NoMeter
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
-from agent_sdk.core.model import NO_SETTINGS, ModelSettings
+from agent_sdk.core.model import ModelSettings
 from agent_sdk.core.plan import ModelStep
-from agent_sdk.core.ports import Checker, Clock, Model, Planner, Random, Tool
+from agent_sdk.core.ports import Checker, Model, Planner, Tool
 from agent_sdk.core.run import Run
-from agent_sdk.llm import (
-    OpenAIOptions,
-    OwnModel,
-    RetryingModel,
-    RetryPolicy,
-    Streaming,
-    Timeouts,
-    open_model,
-    parse_model_name,
-    with_complete,
-)
 from agent_sdk.planning import FixedPlanner, LoopPlanner, PlanChecker, PlanOnly, WholePlanner
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.models import Models, bounded
 from agent_sdk.runtime.options import tool_name
 from agent_sdk.tools import FunctionTool, ProcessPool, ThreadPool
 
-if TYPE_CHECKING:  # the settings' models load with the first settings
-    from agent_sdk.config import LoadedSettings
-
-
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
-
-
-@dataclass(slots=True)
-class Models:
-    """The models of one runtime: one adapter, with one pool of connections, a vendor.
-
-    Where no settings were handed in, they are read when a vendor's model is first named.
-    """
-
-    clock: Clock
-    random: Random
-    settings: "LoadedSettings | None" = None
-    _open: dict[str, tuple[Model, Callable[[], Awaitable[None]]]] = field(
-        default_factory=dict[str, tuple[Model, Callable[[], Awaitable[None]]]]
-    )
-
-    def model(self, named: str | Model | Streaming) -> tuple[Model, str]:
-        """Return the model with its retries, and the name that requests give it.
-
-        Raises:
-            ConfigError: the vendor is unknown, or its key is missing.
-        """
-        if not isinstance(named, str):
-            return self._wrapped(OwnModel(with_complete(named))), f"object:{type(named).__name__}"
-        vendor, name = parse_model_name(named)
-        if vendor not in self._open:
-            model, close = open_model(vendor, self._options())
-            self._open[vendor] = self._wrapped(model), close
-        return self._open[vendor][0], name
-
-    async def close(self) -> None:
-        for _, close in self._open.values():
-            await close()
-        self._open.clear()
-
-    def loaded(self) -> "LoadedSettings":
-        if self.settings is None:
-            from agent_sdk.config import load_settings, read_environ  # noqa: PLC0415  (the same)
-
-            self.settings = load_settings(environ=read_environ(), cwd=Path.cwd())
-        return self.settings
-
-    def _wrapped(self, model: Model) -> Model:
-        policy = RetryPolicy() if self.settings is None else RetryPolicy(max_attempts=self.settings.settings.model_call.max_attempts)
-        return RetryingModel(model, policy, self.clock, self.random)
-
-    def _options(self) -> OpenAIOptions:
-        loaded = self.loaded()
-        openai, call = loaded.settings.openai, loaded.settings.model_call
-        timeouts = Timeouts(call.connect_timeout_s, call.first_token_timeout_s, call.idle_timeout_s, call.total_timeout_s)
-        return OpenAIOptions(openai.key(loaded.environ, loaded.cwd), openai.base_url, timeouts, organization=openai.organization)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +44,49 @@ def _bound(tool: Tool, pools: Pools) -> Tool:
     return cast("FunctionTool[..., object]", tool).bound_to(pools.threads, pools.processes)
 
 
-def make_planner(
-    agent: AgentDeclaration[Any, Any], run: Run, model: str, checker: Checker, *, plan_only: bool, loaded: "LoadedSettings | None"
-) -> Planner:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How an agent's runs ask their model. `model` is None where they ask none."""
+
+    model: Model | None
+    name: str
+    meter: Meter
+    settings: ModelSettings
+
+    @classmethod
+    def of(cls, agent: AgentDeclaration[Any, Any], models: Models) -> "Asking":
+        """Join the agent's model with all that its calls go through.
+
+        Raises:
+            ConfigError: it cannot be had, or would refuse what the agent asks of it.
+        """
+        spec = agent.spec
+        if agent.model is None or not asks_model(agent):
+            return cls(None, "", NoMeter(), spec.settings)
+        fallbacks = models.fallbacks(agent.model, agent.fallbacks)
+        settings = models.asked(agent.model, spec.settings, has_fallbacks=bool(fallbacks))
+        models.require_possible(agent.model, settings, has_tools=bool(spec.tools), has_schema=spec.output_schema is not None)
+        model, name = models.model(agent.model, fallbacks)
+        return cls(model, name, models.meter(agent.model, fallbacks), settings)
+
+    def for_run(self, run: Run) -> ModelSettings:
+        """Return the settings of a run's questions: what a budget must grant has a bound."""
+        return bounded(self.settings) if run.purse.scopes else self.settings
+
+
+def make_planner(agent: AgentDeclaration[Any, Any], run: Run, asking: Asking, checker: Checker, *, plan_only: bool) -> Planner:
     """Return what plans this run.
 
     Raises:
         ConfigError: an author's plan is asked for, and there is none.
     """
     spec: AgentSpec = agent.spec
-    call = loaded.settings.model_call if loaded is not None else None
-    settings = ModelSettings(temperature=call.temperature, max_output_tokens=call.max_output_tokens) if call is not None else NO_SETTINGS
+    settings = asking.for_run(run)
     match run.created.strategy if run.created is not None else spec.strategy:
         case "loop":
-            return LoopPlanner(spec, model, settings)
+            return LoopPlanner(spec, asking.name, settings, asking.meter.window(asking.name))
         case "plan":
-            whole = WholePlanner(spec, model, settings)
+            whole = WholePlanner(spec, asking.name, settings)
             return PlanOnly(whole, checker) if plan_only else whole
         case "fixed":
             plan = run.plan or spec.plan

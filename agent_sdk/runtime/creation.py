@@ -1,17 +1,24 @@
 """How a run comes into being: its first facts, its place in a session, and what it inherits from a parent."""
 
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent_sdk.core.errors import RequestError, RunBusy
+from agent_sdk.core.budget import NO_BUDGET, Budget, run_scope
+from agent_sdk.core.errors import ConfigError, InputTooLarge, RequestError, RunBusy
 from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.ids import PrincipalId, RunId, SessionId, TenantId
+from agent_sdk.core.messages import FilePart
 from agent_sdk.core.ports import Journal, SessionMove
 from agent_sdk.core.run import Run
 from agent_sdk.core.strict_json import require_name, require_storable
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.functions import RunInfo
 
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(;.*)?", re.IGNORECASE)
+_MAX_FILES_BYTES = 16 * 1024 * 1024
 _TRIES = 50
 """How often a run that may queue looks for its session's newest run, which others move as well."""
 
@@ -22,7 +29,8 @@ class StartOptions:
 
     `timeout_s` counts from its creation, waits included; None takes the agent's limit. In a `session` the run knows what was said before;
     while an earlier one has not ended it stands behind that, or is refused where `queues` is False. Workers choose by `queue`, and within
-    a tenant take a higher `priority` first.
+    a tenant take a higher `priority` first. The `files` are shown to the model beside the goal. The `budget` takes the place of the
+    agent's, if one is given: what the run may spend, with all runs below it.
     """
 
     tags: Sequence[str] = ()
@@ -33,8 +41,19 @@ class StartOptions:
     queues: bool = True
     queue: str = "default"
     priority: int = 0
+    files: Sequence[FilePart] = ()
+    budget: Budget | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is worked out for a run before its first fact: its instructions, where a function makes them, and the budgets it spends from."""
+
+    instructions: str | None = None
+    budgets: tuple[str, ...] = ()
+
+
+NOTHING_MADE = Made()
 DEFAULTS = StartOptions()
 
 
@@ -57,9 +76,86 @@ def require_whole(options: StartOptions) -> None:
         raise RequestError("a session's or a queue's name is empty", hint="give it a name, or leave it out")
     if not -1000 <= options.priority <= 1000:
         raise RequestError(f"the priority is {options.priority}", hint="choose one from -1000 to 1000; higher comes first")
+    if options.files:
+        _require_files(options.files)
 
 
-def created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions, now_us: int, previous: RunId | None = None) -> RunCreated:
+def _require_files(files: Sequence[FilePart]) -> None:
+    for place, file in enumerate(files, 1):
+        try:
+            require_storable([file.ref, file.media_type, file.name])
+        except ValueError as error:
+            raise RequestError(f"file {place} cannot be kept: {error}", hint="give its reference and name as plain text") from error
+        if not file.ref.startswith(("https://", "data:")):
+            raise RequestError(
+                f"file {place} is neither at an https URL nor in a data URL: {file.ref[:60]!r}",
+                hint="FilePart.from_bytes(content, media_type) takes the content itself",
+            )
+        if not _MEDIA_TYPE.fullmatch(file.media_type):
+            raise RequestError(f"file {place} has no media type: {file.media_type[:60]!r}", hint="give one such as image/png")
+    if (size := sum(len(file.ref) for file in files)) > _MAX_FILES_BYTES:
+        raise InputTooLarge(
+            f"the files have {size:,} bytes; at most {_MAX_FILES_BYTES:,} are allowed", hint="give URLs, or let a tool read the files"
+        )
+
+
+def budget_of(agent: AgentDeclaration[Any, Any], options: StartOptions) -> Budget | None:
+    """Return what the run may spend: the options' budget, else the agent's; None where there is no limit."""
+    budget = options.budget if options.budget is not None else agent.budget
+    return budget if budget != NO_BUDGET else None
+
+
+def budget_scopes(shared: Iterable[str], run_id: RunId, budget: Budget | None) -> tuple[str, ...]:
+    """Return the scopes that a run spends from: those that it shares with others, and its own where it has a budget."""
+    return (*shared, run_scope(run_id)) if budget is not None else tuple(shared)
+
+
+async def make(agent: AgentDeclaration[Any, Any], info: RunInfo, shared: Iterable[str], budget: Budget | None) -> Made:
+    """Work out what a run begins with: `shared` are the budgets that it spends from with others, a child all those of its parent.
+
+    Raises:
+        ConfigError: the agent's instructions cannot be made.
+    """
+    return Made(await render_instructions(agent, info), budget_scopes(shared, info.run_id, budget))
+
+
+async def render_instructions(agent: AgentDeclaration[Any, Any], info: RunInfo) -> str | None:
+    """Return what the agent's function makes of the run; None for an agent whose instructions are a text.
+
+    Raises:
+        ConfigError: it fails, or makes no text that can be kept.
+    """
+    if isinstance(agent.instructions, str):
+        return None
+    try:
+        made = agent.instructions(info)
+        text = await made if inspect.isawaitable(made) else made
+    except Exception as error:
+        raise ConfigError(
+            f"the instructions of agent {agent.name!r} could not be made: {type(error).__name__}: {error}",
+            hint="mend the function; no run was created",
+        ) from error
+    return _instructions(agent, text)
+
+
+def _instructions(agent: AgentDeclaration[Any, Any], text: object) -> str:
+    if not isinstance(text, str):
+        raise ConfigError(f"the instructions of agent {agent.name!r} are {type(text).__name__}, and no text", hint="return a str")
+    try:
+        require_storable(text)
+    except ValueError as error:
+        raise ConfigError(f"the instructions of agent {agent.name!r} cannot be kept: {error}", hint="return plain text") from error
+    return text
+
+
+def created(
+    agent: AgentDeclaration[Any, Any],
+    goal: str,
+    options: StartOptions,
+    now_us: int,
+    previous: RunId | None = None,
+    made: Made = NOTHING_MADE,
+) -> RunCreated:
     """Return the first event of a run of its own."""
     spec = agent.spec
     timeout_s = options.timeout_s if options.timeout_s is not None else spec.limits.run_timeout_s
@@ -80,11 +176,17 @@ def created(agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions,
         priority=options.priority,
         previous=previous,
         compensate=spec.compensate,
+        budgets=made.budgets or None,
+        instructions=made.instructions,
+        files=tuple(options.files) or None,
     )
 
 
-def created_child(agent: AgentDeclaration[Any, Any], goal: str, parent: Run, now_us: int) -> RunCreated:
-    """Return the first event of a child run: whose it is, where it queues and when it must be done it has from its parent."""
+def created_child(agent: AgentDeclaration[Any, Any], goal: str, parent: Run, now_us: int, made: Made | None = None) -> RunCreated:
+    """Return the first event of a child run: whose it is, where it queues and when it must be done it has from its parent.
+
+    It spends from the budgets in `made`; without that from those of its parent.
+    """
     above = parent.created
     if above is None:
         raise RequestError(f"run {parent.run_id} has no first event that this version can read")
@@ -108,6 +210,8 @@ def created_child(agent: AgentDeclaration[Any, Any], goal: str, parent: Run, now
         priority=above.priority,
         depth=above.depth + 1,
         compensate=spec.compensate,
+        budgets=above.budgets if made is None else made.budgets or None,
+        instructions=None if made is None else made.instructions,
     )
 
 

@@ -1,36 +1,24 @@
 """What an agent is, as its author writes it; `agent.py` adds the short forms that run it at once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Self, TypeVar, Unpack, cast
 
 from pydantic import JsonValue, PydanticSchemaGenerationError, TypeAdapter
 
-from agent_sdk.core.agent import AgentSpec, Limits
+from agent_sdk.core.agent import AgentSpec, ContextPolicy, Limits
+from agent_sdk.core.budget import NO_BUDGET, Budget
 from agent_sdk.core.errors import ConfigError
-from agent_sdk.core.ids import PrincipalId, RunId, TenantId
+from agent_sdk.core.model import NO_SETTINGS
 from agent_sdk.core.ports import Model, Tool
 from agent_sdk.llm import Streaming
 from agent_sdk.planning import AnswerType
+from agent_sdk.runtime.functions import CallGuardrail, DepsFactory, InputGuardrail, Instructions, OutputGuardrail, Validator, name_of
 from agent_sdk.runtime.options import AgentOptions, check_options, tool_name
+from agent_sdk.tools.artifacts import read_artifact
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """What a factory of dependencies may know of the run they are for."""
-
-    tenant: TenantId
-    run_id: RunId
-    agent: str
-    principal: PrincipalId | None = None
-
-
-DepsFactory = Callable[[RunInfo], AbstractAsyncContextManager[DepsT]]
 
 
 class AgentDeclaration(Generic[DepsT, OutputT]):
@@ -61,8 +49,44 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
         return self._options.get("model")
 
     @property
+    def fallbacks(self) -> Sequence[str | Model | Streaming]:
+        return self._options.get("fallbacks", ())
+
+    @property
+    def instructions(self) -> str | Instructions:
+        """The text, or the function that makes it for each run."""
+        return self._options.get("instructions", "")
+
+    @cached_property
     def tools(self) -> Sequence[Tool]:
-        return self._options.get("tools", ())
+        """The author's tools; and behind them, where the conversation of a loop may show less of their outputs, what reads the rest."""
+        given = self._options.get("tools", ())
+        is_shortened = "context" in self._options and self._options.get("strategy", "loop") == "loop"
+        if not given or not is_shortened or any(tool_name(tool) == read_artifact.name for tool in given):
+            return given
+        return (*given, read_artifact)
+
+    @property
+    def budget(self) -> Budget | None:
+        """How much each run may spend, with all below it; None: nothing was said."""
+        budget = self._options.get("budget", NO_BUDGET)
+        return budget if budget != NO_BUDGET else None
+
+    @property
+    def input_guardrails(self) -> Sequence[InputGuardrail]:
+        return self._options.get("input_guardrails", ())
+
+    @property
+    def call_guardrails(self) -> Sequence[CallGuardrail]:
+        return self._options.get("call_guardrails", ())
+
+    @property
+    def output_guardrails(self) -> Sequence[OutputGuardrail]:
+        return self._options.get("output_guardrails", ())
+
+    @property
+    def validators(self) -> Sequence[Validator]:
+        return self._options.get("validators", ())
 
     @property
     def has_limits(self) -> bool:
@@ -86,18 +110,24 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
             self.name,
             options.get("version", "1"),
             model if isinstance(model, str) or model is None else f"object:{type(model).__name__}",
-            options.get("instructions", ""),
+            self.instructions if isinstance(self.instructions, str) else "",
             options.get("strategy", "loop"),
             tuple(tool.spec for tool in self.tools),
             self._output_schema,
             options.get("plan"),
             options.get("limits", Limits()),
             options.get("compensate", False),
+            options.get("context", ContextPolicy()),
+            options.get("settings", NO_SETTINGS),
+            "" if isinstance(self.instructions, str) else name_of(self.instructions),
         )
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """What every run of this agent pins; runs share it, and change nothing in it."""
+        """What every run of this agent pins; runs share it, and change nothing in it.
+
+        Of instructions that are a function it is the name.
+        """
         return self.spec.digests()
 
     @cached_property

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agent_sdk.core.budget import run_scope
 from agent_sdk.core.errors import NotFound
 from agent_sdk.core.events import ChildStarted, Fact
 from agent_sdk.core.fork import Code, RepeatedEffect, fork, last_good, repeated_effects
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.execution import load_facts
+from agent_sdk.runtime.budgets import begin_budget, read_budget
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.runtime import Runtime
 
@@ -33,6 +35,8 @@ class ForkPlan:
         runtime, world = self.runtime, self.runtime.stage.holds.world
         run_id = world.ids.run_id()
         facts = fork(self.facts, self.at, source=self.source, run_id=run_id, now_us=world.clock.now_us(), code=self.code)
+        source = await read_budget(runtime.journal, runtime.tenant, run_scope(self.source))
+        await begin_budget(runtime.journal, runtime.tenant, run_id, source.limit)
         await runtime.journal.create(runtime.tenant, run_id, facts)
         return run_id
 

@@ -24,6 +24,8 @@ OutputT = TypeVar("OutputT")
 LOOK_S = 1.0
 """How often one looks whether a child of the run waits for a person."""
 CHILDREN = 1000
+SOON_US = 60_000_000
+"""A run that waits for a budget, but no longer than this, waits for others to give back what they reserved: it goes on by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ class RunHandle(Generic[OutputT]):
         """Say whether the run, or a child that it waits for, is performed or will be by itself."""
         if row.owner is not None or row.state != "waiting" or row.inbox_head > row.inbox_seen or row.reason == "timer":
             return True
+        if row.reason == "budget":
+            return row.wake_at is not None and row.wake_at - row.updated_at <= SOON_US
         if row.reason != "child":
             return False
         children = await self._journal.rows(self.tenant, RunFilter(parent=row.run_id, limit=CHILDREN))

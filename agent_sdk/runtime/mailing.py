@@ -1,29 +1,41 @@
 """What people and programs send to runs, from any process that opens the journal; the run's owner turns each item into one event."""
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
 from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
+from agent_sdk.core.budget import Budget
 from agent_sdk.core.codec import to_json
-from agent_sdk.core.errors import RequestError, RunEnded
+from agent_sdk.core.errors import NotFound, RequestError, RunEnded
 from agent_sdk.core.events import Decision
 from agent_sdk.core.graph import Pending, StepState
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.messages import Message, user_message
-from agent_sdk.core.ports import Dispatcher, InboxDraft, Journal, Ticket
+from agent_sdk.core.ports import Dispatcher, InboxDraft, Journal, RunFilter, Ticket
 from agent_sdk.core.run import Run
 from agent_sdk.core.tools import ToolSpec, output_misfit
 from agent_sdk.execution import load_run
 from agent_sdk.runtime.app import App
+from agent_sdk.runtime.budgets import BudgetBook, BudgetState, read_budget, scope_of, write_budget
+from agent_sdk.runtime.system import SystemClock
+
+_PAGE = 200
 
 
 class Mailing:
-    """The inboxes of one tenant's runs. What is wrong at once is refused to the sender; what turns out wrong later becomes an event."""
+    """The inboxes of one tenant's runs, and the budgets that they wait for.
 
-    def __init__(self, app: App, tenant: TenantId, journal: Journal, dispatcher: Dispatcher) -> None:
+    What is wrong at once is refused to the sender; what turns out wrong later becomes an event.
+    """
+
+    def __init__(self, app: App, tenant: TenantId, journal: Journal, dispatcher: Dispatcher, budgets: BudgetBook | None = None) -> None:
         self.app = app
         self.tenant = tenant
         self.journal = journal
         self.dispatcher = dispatcher
+        self.budgets = budgets if budgets is not None else BudgetBook(journal, SystemClock())
 
     async def send(self, run_id: RunId, text: str, *, by: PrincipalId | None = None) -> None:
         """Put a message into the run's inbox; the model reads it before its next turn.
@@ -122,6 +134,55 @@ class Mailing:
             NotFound: no such run. RunEnded: it has ended.
         """
         await self._put(run_id, InboxDraft("cancel", {"note": note} if note else {}, by))
+
+    async def budget(self, *, session: str | None = None, run: RunId | None = None) -> BudgetState:
+        """Return how the budget of a session or a run stands; without either that of the tenant.
+
+        Raises:
+            NotFound: no such run. RequestError: both are named.
+        """
+        scope = scope_of(session, run)
+        if run is not None:
+            await self.journal.row(self.tenant, run)
+        return await read_budget(self.journal, self.tenant, scope)
+
+    async def set_budget(
+        self, budget: Budget, *, session: str | None = None, run: RunId | None = None, by: PrincipalId | None = None
+    ) -> None:
+        """Set what a session's runs, or a run and all below it, may spend; without either what all of the tenant's may.
+
+        It takes the place of the budget before it, and runs that wait for one look again. A limit may be lower than what is spent already:
+        then nothing new is granted. The first budget of a tenant or a session holds for runs that are created from then on.
+
+        Raises:
+            NotFound: no such run. RunEnded: it has ended.
+            RequestError: the run was started without a budget, or the limit is more than can be kept.
+        """
+        scope = scope_of(session, run)
+        if run is not None:
+            await self._require_budget(run, scope)
+        await write_budget(self.journal, self.tenant, scope, budget)
+        self.budgets.forget(self.tenant, scope)
+        async for waiting in self._waiting_for_budget():
+            with suppress(NotFound, RunEnded):
+                await self._put(waiting, InboxDraft("wake", {"budget": True}, by))
+
+    async def _require_budget(self, run_id: RunId, scope: str) -> None:
+        run = await self._run(run_id)
+        if run.is_ended:
+            raise RunEnded(f"run {run_id} has ended: {run.state}", hint="start a new run")
+        if run.created is None or scope not in (run.created.budgets or ()):
+            raise RequestError(
+                f"run {run_id} was started without a budget of its own, so that nothing is counted for it",
+                hint="start the next one with Agent(budget=...) or StartOptions(budget=...); or set its session's or the tenant's",
+            )
+
+    async def _waiting_for_budget(self) -> AsyncIterator[RunId]:
+        before: RunId | None = None
+        while page := await self.journal.rows(self.tenant, RunFilter(reason="budget", before=before, limit=_PAGE)):
+            for row in page:
+                yield row.run_id
+            before = page[-1].run_id
 
     async def _put(self, run_id: RunId, item: InboxDraft) -> None:
         await self.journal.put(self.tenant, run_id, item)

@@ -1,14 +1,25 @@
 """What an agent's author may say of it, and the check that it was said right."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TypedDict, cast, get_args
+from typing import TypedDict, TypeGuard, cast, get_args
 
-from agent_sdk.core.agent import Limits
+from agent_sdk.core.agent import ContextPolicy, Limits
+from agent_sdk.core.budget import NO_BUDGET, Budget
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.model import NO_SETTINGS, ModelSettings
 from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.ports import Model, Tool
 from agent_sdk.llm import Streaming
+from agent_sdk.runtime.functions import CallGuardrail, InputGuardrail, Instructions, OutputGuardrail, Validator, takes
+
+_FUNCTIONS: Mapping[str, tuple[tuple[int, ...], str]] = {
+    "input_guardrails": ((2,), "(text: str, info: RunInfo)"),
+    "call_guardrails": ((2,), "(call: GuardedCall, info: RunInfo)"),
+    "output_guardrails": ((2,), "(answer, info: RunInfo)"),
+    "validators": ((1, 2), "(answer), or (answer, info: RunInfo),"),
+}
+"""The options that are functions: with how many arguments each may be called, and which."""
 
 
 class AgentOptions(TypedDict, total=False):
@@ -17,12 +28,20 @@ class AgentOptions(TypedDict, total=False):
     name: str
     version: str
     model: str | Model | Streaming | None
-    instructions: str
+    fallbacks: Sequence[str | Model | Streaming]
+    instructions: str | Instructions
+    settings: ModelSettings
+    context: ContextPolicy
     tools: Sequence[Tool]
     strategy: Strategy
     plan: Plan | None
     limits: Limits
+    budget: Budget
     compensate: bool
+    input_guardrails: Sequence[InputGuardrail]
+    call_guardrails: Sequence[CallGuardrail]
+    output_guardrails: Sequence[OutputGuardrail]
+    validators: Sequence[Validator]
 
 
 def check_options(options: AgentOptions) -> None:
@@ -40,6 +59,8 @@ def check_options(options: AgentOptions) -> None:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known | {'output', 'deps', 'live_deps'}))}"
         raise ConfigError(f"agent {name!r}: there is no option {option!r}", hint=hint)
     _check_kinds(name, options)
+    for option, complaint, hint in _function_problems(options):
+        raise ConfigError(f"agent {name!r}: {option}: {complaint}"[:200], hint=hint)
     if (options.get("strategy") == "fixed") != (options.get("plan") is not None):
         raise ConfigError(f"agent {name!r}: the strategy `fixed` and a plan go together", hint="give both, or neither")
     names = [tool_name(tool) for tool in options.get("tools", ())]
@@ -56,16 +77,18 @@ def tool_name(tool: Tool) -> str:
 
 def _check_kinds(name: str, options: AgentOptions) -> None:
     given = cast("Mapping[str, object]", options)
-    model, strategies = given.get("model"), get_args(Strategy)
+    strategies, fallbacks = get_args(Strategy), given.get("fallbacks", ())
+    a_model = "name one such as openai:gpt-5-mini, or give an object with a method stream"
     rules = {
         "version": (isinstance(given.get("version", ""), str), "give a text, such as version='2'"),
-        "instructions": (isinstance(given.get("instructions", ""), str), "give a text"),
+        "instructions": (_are_instructions(given.get("instructions", "")), "give a text, or a function (info: RunInfo) that returns one"),
+        "settings": (isinstance(given.get("settings", NO_SETTINGS), ModelSettings), "write settings=ModelSettings(temperature=0)"),
+        "context": (isinstance(given.get("context", ContextPolicy()), ContextPolicy), "write context=ContextPolicy(max_tokens=100_000)"),
         "strategy": (given.get("strategy", "loop") in strategies, f"choose one of {', '.join(strategies)}"),
-        "model": (
-            model is None or isinstance(model, str) or callable(getattr(model, "stream", None)),
-            "name one such as openai:gpt-5-mini, or give an object with a method stream",
-        ),
+        "model": (given.get("model") is None or _is_model(given["model"]), a_model),
+        "fallbacks": (_is_row(fallbacks) and all(map(_is_model, fallbacks)), f"give a list; of each model {a_model}"),
         "limits": (isinstance(given.get("limits", Limits()), Limits), "write limits=Limits(max_turns=10)"),
+        "budget": (isinstance(given.get("budget", NO_BUDGET), Budget), 'write budget=Budget(usd=Decimal("0.50"))'),
         "compensate": (isinstance(given.get("compensate", False), bool), "give True or False"),
         "plan": (isinstance(given.get("plan"), Plan | None), "write Plan(steps=..., result=...), or load_plan(path)"),
     }
@@ -75,3 +98,29 @@ def _check_kinds(name: str, options: AgentOptions) -> None:
     for tool in options.get("tools", ()):
         if not callable(getattr(tool, "problems", None)):
             raise ConfigError(f"agent {name!r}: {getattr(tool, '__name__', tool)!r} is no tool"[:200], hint="put @tool above the function")
+
+
+def _function_problems(options: AgentOptions) -> Iterator[tuple[str, str, str]]:
+    given = cast("Mapping[str, object]", options)
+    for option, (counts, arguments) in _FUNCTIONS.items():
+        functions = given.get(option, ())
+        if not _is_row(functions):
+            yield option, f"{functions!r} is no list", f"give a list of functions, {option}=[...]"
+            continue
+        for function in functions:
+            if not callable(function) or not any(takes(function, count) for count in counts):
+                what = "cannot be called with" if callable(function) else "is no function of"
+                hint = f"write a function {arguments} that returns what is wrong, or None"
+                yield option, f"{getattr(function, '__qualname__', repr(function))} {what} {arguments.rstrip(',')}", hint
+
+
+def _is_row(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, list | tuple)
+
+
+def _is_model(value: object) -> bool:
+    return isinstance(value, str) or callable(getattr(value, "stream", None))
+
+
+def _are_instructions(value: object) -> bool:
+    return isinstance(value, str) or (callable(value) and takes(value, 1))

@@ -9,7 +9,8 @@ from typing import Any
 
 from agent_sdk.core.run import Run
 from agent_sdk.execution import Executor, Lease, Outcome
-from agent_sdk.runtime.declaration import AgentDeclaration, RunInfo
+from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.functions import RunInfo
 
 _LOG = logging.getLogger("agent_sdk.runtime")
 

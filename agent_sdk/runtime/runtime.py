@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent_sdk.core.budget import Budget
 from agent_sdk.core.errors import PlanRefused, QueueUnreachable, RequestError, RunBusy
 from agent_sdk.core.events import Event, Fact, PlanAccepted
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, TenantId
@@ -19,12 +20,15 @@ from agent_sdk.dispatch import JournalDispatcher, open_dispatcher, open_token_li
 from agent_sdk.execution import shape_of
 from agent_sdk.observability import Follower, HookSink, TokenRelay
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.compose import Models, Pools, bind_tools, make_checker, require_model
-from agent_sdk.runtime.creation import DEFAULTS, StartOptions, create, created, require_whole, session_move
+from agent_sdk.runtime.budgets import BudgetBook, begin_budget
+from agent_sdk.runtime.compose import Pools, bind_tools, make_checker, require_model
+from agent_sdk.runtime.creation import DEFAULTS, StartOptions, budget_of, create, created, make, require_whole, session_move
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.functions import RunInfo
 from agent_sdk.runtime.handle import Desk, RunHandle
 from agent_sdk.runtime.mailing import Mailing
 from agent_sdk.runtime.minder import Minder
+from agent_sdk.runtime.models import Models
 from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.stage import LEASE_S, Builder, Holds, Stage, World
 from agent_sdk.storage import open_journal
@@ -50,6 +54,7 @@ class _Drafted:
     run: Run
     facts: list[Fact]
     move: SessionMove | None
+    budget: Budget | None
 
 
 class Runtime(Mailing):
@@ -57,7 +62,7 @@ class Runtime(Mailing):
 
     def __init__(self, stage: Stage, tenant: TenantId) -> None:
         holds = stage.holds
-        super().__init__(holds.app, tenant, holds.journal, holds.dispatcher)
+        super().__init__(holds.app, tenant, holds.journal, holds.dispatcher, BudgetBook(holds.journal, holds.world.clock))
         self.stage = stage
         self._world = holds.world
         self._minder = Minder(stage, JournalDispatcher(holds.journal, holds.world.clock, holds.world.random))
@@ -98,6 +103,8 @@ class Runtime(Mailing):
             stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
+            if app.agents:
+                await models.share(url)
             pools = _make_pools(settings)
             stack.callback(pools.close)
             sinks = [*app.sinks, *(HookSink(hook) for hook in app.hooks)]
@@ -131,6 +138,7 @@ class Runtime(Mailing):
         """
         drafted = await self._draft(agent, goal, options)
         run = drafted.run
+        await begin_budget(self.journal, self.tenant, run.run_id, drafted.budget)
         await create(self.journal, self.tenant, run.run_id, drafted.facts, drafted.move)
         key = self.tenant, run.run_id
         try:
@@ -148,6 +156,7 @@ class Runtime(Mailing):
         """Create a run and leave it to the workers; the same errors as `start`."""
         drafted = await self._draft(agent, goal, options)
         run_id = drafted.run.run_id
+        await begin_budget(self.journal, self.tenant, run_id, drafted.budget)
         await create(self.journal, self.tenant, run_id, drafted.facts, drafted.move)
         await self.dispatcher.offer(
             Ticket(self.tenant, run_id, drafted.agent.name, drafted.agent.spec.version, options.queue, options.priority)
@@ -193,10 +202,13 @@ class Runtime(Mailing):
         run = Run(self.tenant, self._world.ids.run_id(), spec.limits)
         move = await session_move(self.journal, self.tenant, options) if options.session is not None else None
         now = self._world.clock.now_us()
-        events: list[Event] = [created(agent, goal, options, now, move.expected if move is not None else None)]
+        budget = budget_of(agent, options)
+        shared = await self.budgets.scopes(self.tenant, options.session)
+        made = await make(agent, RunInfo(self.tenant, run.run_id, agent.name, options.principal), shared, budget)
+        events: list[Event] = [created(agent, goal, options, now, move.expected if move is not None else None, made)]
         if spec.plan is not None:
             events.append(self._accepted(agent, spec.plan, run))
-        return _Drafted(agent, build, run, [Fact(seq, 0, now, event) for seq, event in enumerate(events, 1)], move)
+        return _Drafted(agent, build, run, [Fact(seq, 0, now, event) for seq, event in enumerate(events, 1)], move, budget)
 
     def _accepted(self, agent: AgentDeclaration[Any, Any], plan: Plan, run: Run) -> PlanAccepted:
         """Check the author's plan before the run exists."""

@@ -19,10 +19,14 @@ from agent_sdk.core.run import Run
 from agent_sdk.execution import Executor, Lease, Parts, load_claimed
 from agent_sdk.observability import Follower, TokenRelay, bind
 from agent_sdk.runtime.app import App
-from agent_sdk.runtime.compose import Models, Pools, asks_model, bind_tools, make_checker, make_planner, with_limits
-from agent_sdk.runtime.creation import created_child
+from agent_sdk.runtime.budgets import begin_budget
+from agent_sdk.runtime.compose import Asking, Pools, bind_tools, make_checker, make_planner, with_limits
+from agent_sdk.runtime.creation import created_child, make
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.functions import RunInfo
+from agent_sdk.runtime.guards import guards_of
 from agent_sdk.runtime.keeper import LeaseKeeper, RunKey
+from agent_sdk.runtime.models import Models
 from agent_sdk.runtime.performance import Performance
 from agent_sdk.runtime.subagent import Subagent
 from agent_sdk.runtime.system import SystemClock, SystemIds, SystemRandom
@@ -148,13 +152,29 @@ class Stage:
         holds = self.holds
         tools = bind_tools(agent, holds.pools)
         checker = make_checker(agent, tools, plan_only=plan_only)
-        model, name = holds.models.model(agent.model) if agent.model is not None and asks_model(agent) else (None, "")
+        asking = Asking.of(agent, holds.models)
+        guards = guards_of(agent)
         begin_child = partial(self._begin_child, agent)
 
         def build(run: Run, lease: Lease, deps: object) -> Executor:
-            planner = make_planner(agent, run, name, checker, plan_only=plan_only, loaded=holds.models.settings)
-            clock, random, tokens = holds.world.clock, holds.world.random, holds.relay.of(run.tenant)
-            parts = Parts(holds.journal, agent.spec, name, planner, checker, tools, model, clock, random, tokens, deps, begin_child)
+            planner = make_planner(agent, run, asking, checker, plan_only=plan_only)
+            parts = Parts(
+                holds.journal,
+                agent.spec,
+                asking.name,
+                planner,
+                checker,
+                tools,
+                asking.model,
+                holds.world.clock,
+                holds.world.random,
+                holds.relay.of(run.tenant),
+                deps,
+                begin_child,
+                asking.meter,
+                guards,
+                asking.for_run(run),
+            )
             return Executor(parts, run, lease)
 
         return build
@@ -234,7 +254,10 @@ class Stage:
         found, world = self.limited(tool.agent), self.holds.world
         pending = parent.graph.parked[step]
         goal = parse_goal(pending.text or "", max_bytes=found.spec.limits.max_goal_bytes)
-        event = created_child(found, goal, parent, world.clock.now_us())
+        info = RunInfo(parent.tenant, child, found.name, parent.created.principal if parent.created is not None else None)
+        made = await make(found, info, parent.purse.scopes, found.budget)
+        event = created_child(found, goal, parent, world.clock.now_us(), made)
+        await begin_budget(self.holds.journal, parent.tenant, child, found.budget)
         with contextlib.suppress(RunExists):
             await self.holds.journal.create(parent.tenant, child, [Fact(1, 0, world.clock.now_us(), event)])
         self.on_child((parent.tenant, child), tool.agent)

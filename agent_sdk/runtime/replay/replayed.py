@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent_sdk.core.budget import NoMeter
 from agent_sdk.core.errors import RequestError
 from agent_sdk.core.events import Fact, ModelCalled, PlanAccepted
 from agent_sdk.core.findings import render_findings
@@ -11,7 +12,7 @@ from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Journal, Planner
 from agent_sdk.core.run import Run, fold
 from agent_sdk.execution import shape_of
-from agent_sdk.runtime.compose import make_checker, make_planner
+from agent_sdk.runtime.compose import Asking, make_checker, make_planner
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.options import tool_name
 from agent_sdk.runtime.replay.divergence import Change, Divergence, is_same, render_changes, render_divergence, with_digests
@@ -83,9 +84,10 @@ def code_of(agent: AgentDeclaration[Any, Any], *, plan_only: bool = False) -> Co
     """Return what an agent's runs are performed with, without anything that acts."""
     tools = {tool_name(tool): tool for tool in agent.tools}
     checker = make_checker(agent, tools, plan_only=plan_only)
+    asking = Asking(None, "", NoMeter(), agent.spec.settings)
 
     def planner(run: Run) -> Planner:
-        return make_planner(agent, run, "", checker, plan_only=plan_only, loaded=None)
+        return make_planner(agent, run, asking, checker, plan_only=plan_only)
 
     return Code(agent.spec, tools, checker, planner)
 

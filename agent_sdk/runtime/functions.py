@@ -1,0 +1,64 @@
+"""The functions that an agent's author writes around its runs: their kinds, what they are told of the run, and how they can be called."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import JsonValue
+
+from agent_sdk.core.ids import PrincipalId, RunId, TenantId
+
+DepsT = TypeVar("DepsT")
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What an author's function may know of the run that it is called for."""
+
+    tenant: TenantId
+    run_id: RunId
+    agent: str
+    principal: PrincipalId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedCall:
+    """A call that the model asks for, as a guardrail sees it; `args` is a copy."""
+
+    tool: str
+    args: dict[str, JsonValue]
+
+
+DepsFactory = Callable[[RunInfo], AbstractAsyncContextManager[DepsT]]
+Instructions = Callable[[RunInfo], str | Awaitable[str]]
+Complaint = str | None | Awaitable[str | None]
+"""What a guardrail or a validator returns: what is wrong, None where nothing is."""
+InputGuardrail = Callable[[str, RunInfo], Complaint]
+CallGuardrail = Callable[[GuardedCall, RunInfo], Complaint]
+# the answer is of the agent's output type, which a sequence of options cannot name
+OutputGuardrail = Callable[[Any, RunInfo], Complaint]
+Validator = Callable[[Any], Complaint] | Callable[[Any, RunInfo], Complaint]
+
+
+def takes(function: Callable[..., object], arguments: int) -> bool:
+    """Say whether the function can be called with so many arguments, given by place; one in C that does not say counts as fitting."""
+    try:
+        inspect.signature(function).bind(*[None] * arguments)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def needs_info(validator: Callable[..., object]) -> bool:
+    """Say whether a validator wants to know of the run: it cannot be called with the answer alone."""
+    return not takes(validator, 1)
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """Return the function's qualified name, or that of its class."""
+    named: object = function if hasattr(function, "__qualname__") else type(function)
+    return f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', '')}"
