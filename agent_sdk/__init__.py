@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from agent_sdk.runtime.creation import StartOptions
     from agent_sdk.runtime.functions import GuardedCall, RunInfo
     from agent_sdk.runtime.handle import RunHandle
+    from agent_sdk.runtime.memories import LongTermMemory
     from agent_sdk.runtime.plan_file import load_plan
     from agent_sdk.runtime.runtime import Runtime
     from agent_sdk.runtime.subagent import subagent
     from agent_sdk.runtime.worker import Worker, WorkerOptions
     from agent_sdk.tools import ask_person, tool, wait_for, wait_for_signal, wait_until
     from agent_sdk.tools.files import Files
+    from agent_sdk.tools.http import Http
+    from agent_sdk.tools.memory import memory_tools
 
 __all__ = [
     "TRUSTED",
@@ -55,9 +58,11 @@ __all__ = [
     "FilePart",
     "Files",
     "GuardedCall",
+    "Http",
     "Label",
     "LimitError",
     "Limits",
+    "LongTermMemory",
     "ModelSettings",
     "ModelStep",
     "NotDone",
@@ -85,6 +90,7 @@ __all__ = [
     "WorkerOptions",
     "ask_person",
     "load_plan",
+    "memory_tools",
     "subagent",
     "tool",
     "wait_for",
@@ -103,9 +109,11 @@ _PLACES = {
     "FilePart": "agent_sdk.core.messages",
     "Files": "agent_sdk.tools.files",
     "GuardedCall": "agent_sdk.runtime.functions",
+    "Http": "agent_sdk.tools.http",
     "Label": "agent_sdk.core.labels",
     "LimitError": "agent_sdk.core.errors",
     "Limits": "agent_sdk.core.agent",
+    "LongTermMemory": "agent_sdk.runtime.memories",
     "ModelSettings": "agent_sdk.core.model",
     "ModelStep": "agent_sdk.core.plan",
     "NotDone": "agent_sdk.core.errors",
@@ -134,6 +142,7 @@ _PLACES = {
     "WorkerOptions": "agent_sdk.runtime.worker",
     "ask_person": "agent_sdk.tools",
     "load_plan": "agent_sdk.runtime.plan_file",
+    "memory_tools": "agent_sdk.tools.memory",
     "subagent": "agent_sdk.runtime.subagent",
     "tool": "agent_sdk.tools",
     "wait_for": "agent_sdk.tools",

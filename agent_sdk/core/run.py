@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
-from agent_sdk.core.budget import Purse
+from agent_sdk.core.budget import Purse, Shortfall
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
@@ -174,6 +174,7 @@ class Run:
     progress_epoch: int = 0
     is_crash_looping: bool = False
     changes: tuple[CodeChange, ...] = ()
+    shortfall: Shortfall | None = None
     answer: JsonValue = None
     unreadable: UnknownEvent | None = None
 
@@ -245,7 +246,7 @@ class Run:
             case RunWaiting():
                 self.state, self.reason = "waiting", event.reason
                 self.is_crash_looping = event.reason == "crash_loop"
-                self.changes = event.changes
+                self.changes, self.shortfall = event.changes, event.shortfall
             case RunReleased():
                 self._released(event, fact.epoch)
             case RunWoken():

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from agent_sdk.core.budget import NOTHING, Amounts, Meter, PriceUnknown, Shortfall, ledger_rows, to_usd
+from agent_sdk.core.budget import NOTHING, UNITS, Amounts, Meter, PriceUnknown, Shortfall, Unit, ledger_rows, to_usd
 from agent_sdk.core.events import BudgetReserved, BudgetSettled, Event
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Journal, LedgerChange, LedgerRow
@@ -100,7 +100,9 @@ class Spending:
         changes = [LedgerChange(row, amounts.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
         shortfall = await self.sequencer.reserve(BudgetReserved(request.id, amounts), changes)
         if shortfall is not None:
-            raise OutOfBudget(_in_words(shortfall))
+            held, spent = (amount.in_unit(_unit_of(shortfall)) for amount in (purse.held, purse.spent))
+            own = replace(shortfall, reserved=shortfall.reserved - held, settled=shortfall.settled + spent)
+            raise OutOfBudget(_in_words(own))
 
     async def _slice(self, most: Amounts, missing: Amounts) -> Amounts:
         """Return as much as a few calls need, but no more than half of what is left in any of the budgets."""
@@ -112,15 +114,19 @@ class Spending:
         return wanted.at_least(missing)
 
 
+def _unit_of(shortfall: Shortfall) -> Unit:
+    return next(unit for unit in UNITS if shortfall.row.endswith(f":{unit}"))
+
+
 def _in_words(shortfall: Shortfall) -> Shortfall:
     """Say how full the budget is, in the units that people think in."""
-    scope, _, unit = shortfall.row.rpartition(":")
+    scope, unit = shortfall.row.rpartition(":")[0], _unit_of(shortfall)
 
     def shown(amount: int) -> str:
         return f"${to_usd(amount):.4f}" if unit == "usd" else f"{amount:,} {unit}"
 
     message = (
         f"the budget of {scope} is {shown(shortfall.limit)}, of which {shown(shortfall.settled)} are spent and {shown(shortfall.reserved)} "
-        f"reserved; the next model call may need {shown(shortfall.needed)}"
+        f"reserved by others; the next model call may need {shown(shortfall.needed)}"
     )
     return replace(shortfall, message=message)

@@ -205,6 +205,11 @@ class RunHandle(Generic[OutputT]):
 
 
 def _wait(run: Run) -> RunWaits:
+    if run.shortfall is not None and run.reason == "budget":
+        return RunWaits(
+            f"run {run.run_id} waits: budget: {run.shortfall.message}",
+            hint="raise it with Runtime.set_budget or `agent-sdk budget set`; everything that was done is kept",
+        )
     if run.reason != "unknown_effect":
         waiting = ", ".join(f"step {step} ({pending.kind}: {pending.text or pending.name})" for step, pending in run.graph.parked.items())
         return RunWaits(
