@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
+from agent_sdk.core.budget import ledger_rows, run_scope
 from agent_sdk.core.envelope import GENESIS, Envelope, encode
 from agent_sdk.core.events import Fact
 from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, SessionId, TenantId
@@ -218,6 +219,8 @@ class MemoryJournal:
             self._unread.pop((tenant, run.run_id), None)
         run_ids = {run.run_id for run in gone}
         self._cursors = {key: seq for key, seq in self._cursors.items() if key[0] != tenant or key[2] not in run_ids}
+        for row, _ in ledger_rows(map(run_scope, run_ids)):
+            self._ledgers.pop((tenant, row), None)
         for session in {run.session for run in gone if run.session is not None}:
             self._mend_session(tenant, session)
         return [run.run_id for run in gone]

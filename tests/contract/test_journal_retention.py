@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from agent_sdk.core.budget import TENANT_SCOPE, ledger_rows, run_scope
 from agent_sdk.core.envelope import ARTIFACT_THRESHOLD_BYTES, artifacts_named
 from agent_sdk.core.errors import NotFound
 from agent_sdk.core.ids import ArtifactId, RunId, SessionId
-from agent_sdk.core.ports import Expired, InboxDraft, Journal, RunFilter, SessionMove
+from agent_sdk.core.ports import Expired, InboxDraft, Journal, LedgerChange, LedgerRow, RunFilter, SessionMove
 from agent_sdk.core.run import ENDS, RunState
 from agent_sdk.storage.chain import verify_chain
 from tests.contract.batches import OTHER_TENANT, RUN, TENANT, begin, created, end, finished, take
@@ -58,6 +59,21 @@ class TestPurge:
         states: frozenset[RunState] = frozenset({"running", "waiting", "queued", "planning", *ENDS})
         assert await journal.purge(TENANT, Expired(states, store.now_us() - 5_000_000)) == []
         assert len(await journal.rows(TENANT, RunFilter())) == 4
+
+    async def test_the_budget_of_a_run_goes_with_it_and_those_that_others_share_stay(self, journal: Journal, store: Store) -> None:
+        rows = [row for scope in (run_scope(RUN), run_scope(SECOND), TENANT_SCOPE) for row, _ in ledger_rows([scope])]
+        for row in rows:
+            await journal.set_limit(TENANT, row, 10)
+            await journal.set_limit(OTHER_TENANT, row, 10)
+        await begin(journal, run_id=SECOND)
+        hand = await begin(journal)
+        await hand.append(finished(), ledger=[LedgerChange(row, 0, 4) for row in rows])
+        await hand.end()
+        await store.pass_s(10)
+        assert await journal.purge(TENANT, older(store)) == [RUN]
+        assert [await journal.ledger(TENANT, row) for row in rows[:3]] == [None, None, None]
+        assert [await journal.ledger(TENANT, row) for row in rows[3:]] == [LedgerRow(row, 10, 0, 4) for row in rows[3:]]
+        assert [await journal.ledger(OTHER_TENANT, row) for row in rows] == [LedgerRow(row, 10, 0, 0) for row in rows]
 
     async def test_only_the_states_that_are_named_are_purged(self, journal: Journal, store: Store) -> None:
         await ended(journal, RUN)

@@ -1,5 +1,6 @@
 """What keeps the store small and sound: deletion of ended runs, the sweep of artifacts, and what the store finds wrong with itself."""
 
+from agent_sdk.core.budget import ledger_rows, run_scope
 from agent_sdk.core.errors import JournalCorrupt
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Expired
@@ -16,6 +17,7 @@ DELETE FROM agent_sdk.runs AS r USING old AS o WHERE r.tenant = o.tenant AND r.r
 RETURNING r.run_id, r.session, r.updated_at
 """
 _BELONGINGS = ("events", "inbox", "cursors", "artifact_refs")
+_DROP_BUDGETS = "DELETE FROM agent_sdk.ledger WHERE tenant = $1 AND scope = ANY ($2::text[])"
 _MEND_SESSIONS = """
 UPDATE agent_sdk.sessions AS s SET head_run = left_over.run_id FROM unnest($2::text[]) AS gone (session) CROSS JOIN LATERAL (
     SELECT run_id FROM agent_sdk.runs AS r WHERE r.tenant = $1 AND r.session = gone.session ORDER BY created_at DESC, run_id DESC LIMIT 1
@@ -77,6 +79,8 @@ async def purge(connection: Connection, tenant: TenantId, which: Expired) -> lis
         for table in _BELONGINGS:
             query = f"DELETE FROM agent_sdk.{table} WHERE tenant = $1 AND run_id = ANY ($2::text[])"  # noqa: S608  (constants)
             await connection.execute(query, tenant, run_ids)
+        budgets = [row for row, _ in ledger_rows(map(run_scope, run_ids))]
+        await connection.execute(_DROP_BUDGETS, tenant, budgets)
         if sessions:
             await connection.execute(_MEND_SESSIONS, tenant, sessions, run_ids)
             await connection.execute(_DROP_SESSIONS, tenant, sessions, run_ids)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from agent_sdk.core.budget import ledger_rows, run_scope
 from agent_sdk.core.ids import RunId, SessionId, TenantId
 from agent_sdk.core.ports import Expired
 from agent_sdk.core.run import ENDS
@@ -38,6 +39,8 @@ def purge(db: sqlite3.Connection, tenant: TenantId, run_ids: Sequence[RunId]) ->
     found: dict[RunId, SessionId | None] = dict(db.execute(f"SELECT run_id, session FROM runs WHERE {_THESE}", values).fetchall())  # noqa: S608  (constants)
     for table in ("events", "inbox", "cursors", "artifact_refs", "runs"):
         db.execute(f"DELETE FROM {table} WHERE {_THESE}", values)  # noqa: S608  (constants)
+    budgets = [row for row, _ in ledger_rows(map(run_scope, found))]
+    db.execute("DELETE FROM ledger WHERE tenant = ? AND scope IN (SELECT value FROM json_each(?))", (tenant, json.dumps(budgets)))
     for session in {session for session in found.values() if session is not None}:
         _mend_session(db, tenant, session)
     return [run_id for run_id in run_ids if run_id in found]
