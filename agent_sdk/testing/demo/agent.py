@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.runtime.agent import Agent
-from agent_sdk.runtime.declaration import RunInfo
+from agent_sdk.runtime.functions import RunInfo
 from agent_sdk.testing.demo.reading import count_lines, list_packages, list_sources, measure_files, read_docstrings, read_imports
 from agent_sdk.testing.demo.reckoning import (
     add_lines,

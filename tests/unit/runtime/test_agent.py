@@ -8,7 +8,20 @@ from dataclasses import dataclass
 import pytest
 from pydantic import BaseModel
 
-from agent_sdk import Agent, ConfigError, Plan, RunFailed, RunInfo, RunWaits, ToolContext, ToolStep, tool
+from agent_sdk import (
+    Agent,
+    Budget,
+    ConfigError,
+    ContextPolicy,
+    ModelSettings,
+    Plan,
+    RunFailed,
+    RunInfo,
+    RunWaits,
+    ToolContext,
+    ToolStep,
+    tool,
+)
 from agent_sdk.core.errors import ModelNotNamed, PlanRefused, RequestError
 from agent_sdk.core.ids import StepId
 from agent_sdk.testing import Call, ScriptedModel
@@ -144,7 +157,7 @@ def plain(query: str) -> str:
     ("options", "message", "hint"),
     [
         ({"tool": [add]}, "there is no option 'tool'", "did you mean 'tools'?"),
-        ({"zzz": 1}, "there is no option 'zzz'", "there are compensate"),
+        ({"zzz": 1}, "there is no option 'zzz'", "there are budget"),
         ({"strategy": "plann"}, "strategy cannot be 'plann'", "choose one of loop, plan, fixed"),
         ({"model": 5}, "model cannot be 5", "openai:gpt-5-mini"),
         ({"limits": {"max_turns": 3}}, "limits cannot be {'max_turns': 3}", "limits=Limits"),
@@ -152,6 +165,12 @@ def plain(query: str) -> str:
         ({"version": 2}, "version cannot be 2", "version='2'"),
         ({"plan": {}}, "plan cannot be {}", "load_plan"),
         ({"tools": [plain]}, "'plain' is no tool", "put @tool above"),
+        ({"instructions": lambda: ""}, "instructions cannot be", "a function (info: RunInfo)"),
+        ({"settings": {"temperature": 0}}, "settings cannot be", "settings=ModelSettings"),
+        ({"context": 1000}, "context cannot be 1000", "context=ContextPolicy"),
+        ({"budget": 5}, "budget cannot be 5", "budget=Budget"),
+        ({"fallbacks": "openai:gpt-5"}, "fallbacks cannot be 'openai:gpt-5'", "give a list"),
+        ({"fallbacks": [5]}, "fallbacks cannot be [5]", "openai:gpt-5-mini"),
     ],
 )
 def test_an_option_that_is_wrong_is_refused_with_its_name_and_a_way_out(options: dict[str, object], message: str, hint: str) -> None:
@@ -225,3 +244,43 @@ def test_the_declaration_pins_digests_of_tools_instructions_and_output() -> None
     first = Agent(name="a", tools=[add], instructions="Be brief.", output=Total).spec.digests()
     assert set(first) == {"tool:add", "instructions", "output"}
     assert Agent(name="a", tools=[add], instructions="Be long.", output=Total).spec.digests()["instructions"] != first["instructions"]
+
+
+def by_tenant(info: RunInfo) -> str:
+    return f"You work for {info.tenant}."
+
+
+def test_instructions_that_are_a_function_are_pinned_by_their_name() -> None:
+    one = Agent(name="a", instructions=by_tenant)
+    assert (one.instructions, one.spec.instructions) == (by_tenant, "")
+    other = Agent(name="a", instructions=lambda _info: "x")
+    digests = [agent.digests["instructions"] for agent in (one, other, Agent(name="a"))]
+    assert len(set(digests)) == 3
+    assert one.with_options(version="2").digests == one.digests
+
+
+def test_settings_and_context_stand_in_the_declaration() -> None:
+    settings, context = ModelSettings(temperature=0.5), ContextPolicy(max_tokens=8000)
+    spec = Agent(name="a", settings=settings, context=context).spec
+    assert (spec.settings, spec.context) == (settings, context)
+    assert Agent(name="a", fallbacks=["openai:b"]).fallbacks == ["openai:b"]
+    assert (Agent(name="a").budget, Agent(name="a", budget=Budget()).budget) == (None, None)
+
+
+def test_an_agent_whose_context_is_bounded_can_read_what_it_was_not_shown() -> None:
+    def tools(agent: Agent[None, str]) -> list[str]:
+        return [spec.name for spec in agent.spec.tools]
+
+    @tool(effect="read")
+    async def read_artifact() -> str:
+        """Read something else."""
+        return ""
+
+    policy = ContextPolicy(preview_chars=500)
+    assert tools(Agent(name="a", tools=[add], context=policy)) == ["add", "read_artifact"]
+    assert tools(Agent(name="a", tools=[add])) == ["add"]
+    assert tools(Agent(name="a", context=policy)) == []
+    assert tools(Agent(name="a", tools=[add], context=policy, strategy="plan")) == ["add"]
+    own = Agent(name="a", tools=[add, read_artifact], context=policy)
+    assert own.tools == [add, read_artifact]
+    assert tools(own.with_options(tools=[add])) == ["add", "read_artifact"]

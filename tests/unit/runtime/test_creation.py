@@ -1,13 +1,32 @@
 """How runs come into being: their place in a session, and options that no journal can keep."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from agent_sdk import Agent, RequestError, RunFilter, RunHandle, Runtime, RunWaits, StartOptions, StepId
+from agent_sdk import (
+    Agent,
+    Budget,
+    ConfigError,
+    FilePart,
+    Limits,
+    RequestError,
+    RunFilter,
+    RunHandle,
+    RunId,
+    RunInfo,
+    Runtime,
+    RunWaits,
+    StartOptions,
+    StepId,
+)
 from agent_sdk.core.errors import RunBusy
-from agent_sdk.core.events import RunCancelRequested
-from agent_sdk.core.ids import SessionId
+from agent_sdk.core.events import Fact, RunCancelRequested
+from agent_sdk.core.ids import SessionId, TenantId
+from agent_sdk.core.run import Run
+from agent_sdk.runtime.creation import DEFAULTS, Made, budget_of, created, created_child, make
+from agent_sdk.runtime.functions import Instructions
 from agent_sdk.testing import Call, ScriptedModel
 from tests.unit.runtime.scenes import WAIT, agent, play, rest
 
@@ -159,6 +178,10 @@ BAD: dict[str, tuple[StartOptions, str]] = {
     "queue that is too long": (StartOptions(queue="q" * 1025), "at most 1,024"),
     "tag that is no text": (StartOptions(tags=["\ud800"]), "not valid text"),
     "priority too high": (StartOptions(priority=1001), "priority is 1001"),
+    "file of this machine": (StartOptions(files=[FilePart("file:///etc/passwd", "text/plain")]), "file 1 is neither at an https URL"),
+    "file without a kind": (StartOptions(files=[FilePart("https://x/a.png", "image")]), "file 1 has no media type"),
+    "file whose name is no text": (StartOptions(files=[FilePart("https://x/a", "image/png", "\ud800")]), "file 1 cannot be kept"),
+    "file that is too large": (StartOptions(files=[FilePart.from_bytes(bytes(13 * 2**20), "image/png")]), "16,777,216 are allowed"),
     "priority too low": (StartOptions(priority=-1001), "priority is -1001"),
 }
 
@@ -174,3 +197,61 @@ def test_options_that_make_no_sense_are_refused_before_there_is_a_run(options: S
         assert await runtime.runs() == []
 
     play(scene)
+
+
+INFO = RunInfo(TenantId("t"), RunId("run_1"), "a")
+
+
+async def later(info: RunInfo) -> str:
+    return f"for {info.run_id}"
+
+
+async def test_instructions_are_made_once_for_each_run() -> None:
+    assert await make(Agent(name="a", instructions="fixed"), INFO, (), None) == Made()
+    assert await make(Agent(name="a", instructions=lambda info: f"for {info.tenant}"), INFO, (), None) == Made("for t")
+    made = await make(Agent(name="a", instructions=later), INFO, (), None)
+    first = created(Agent(name="a", instructions=later), "go", DEFAULTS, 0, made=made)
+    assert (first.instructions, first.budgets, first.files) == ("for run_1", None, None)
+
+
+def broken(_info: RunInfo) -> str:
+    raise KeyError("team")
+
+
+def nothing(info: RunInfo) -> Any:  # noqa: ANN401  (what no type checker sees)
+    return info.principal
+
+
+BROKEN: dict[str, tuple[Instructions, str]] = {
+    "fails": (broken, "could not be made: KeyError: 'team'"),
+    "no text": (nothing, "are NoneType, and no text"),
+    "half a character": (lambda _info: "\ud800", "cannot be kept"),
+}
+
+
+@pytest.mark.parametrize(("function", "told"), BROKEN.values(), ids=BROKEN)
+async def test_instructions_that_cannot_be_made_are_refused_before_there_is_a_run(function: Instructions, told: str) -> None:
+    agent = Agent(name="a", instructions=function)
+    with pytest.raises(ConfigError, match=told) as caught:
+        await make(agent, INFO, (), None)
+    assert caught.value.hint
+
+
+def test_a_runs_own_budget_comes_from_its_options_first() -> None:
+    thrifty, rich = Agent(name="a", budget=Budget(calls=1)), StartOptions(budget=Budget(calls=9))
+    assert budget_of(thrifty, DEFAULTS) == Budget(calls=1)
+    assert budget_of(thrifty, rich) == Budget(calls=9)
+    assert budget_of(thrifty, StartOptions(budget=Budget())) is None
+    assert budget_of(Agent(name="a"), DEFAULTS) is None
+
+
+async def test_a_child_spends_from_the_budgets_above_it_and_from_its_own() -> None:
+    agent, files = Agent(name="a"), [FilePart.from_bytes(b"x", "image/png")]
+    made = await make(agent, INFO, ("tenant",), Budget(calls=1))
+    first = created(agent, "go", StartOptions(files=files), 0, made=made)
+    assert (first.budgets, first.files) == (("tenant", "run/run_1"), tuple(files))
+    parent = Run(INFO.tenant, INFO.run_id, Limits())
+    parent.apply(Fact(1, 0, 0, first))
+    assert created_child(agent, "go", parent, 0).budgets == first.budgets
+    below = await make(agent, RunInfo(INFO.tenant, RunId("run_2"), "a"), first.budgets or (), Budget(calls=1))
+    assert created_child(agent, "go", parent, 0, below).budgets == ("tenant", "run/run_1", "run/run_2")
