@@ -65,6 +65,8 @@ NEWER_US = 30_000_000
 """How long a run that a newer version wrote on is left for others to take."""
 
 MAX_BUDGET_PAUSE_S = 30.0
+LOOK_S, MAX_BUDGET_LOOK_S = 120.0, 86_400.0
+"""A budget that is spent is looked at again all the same, ever more seldom: it may have been raised just before the run began to wait."""
 MAX_OVERFLOWS = 3
 """How often in a row a conversation that the model finds too long is made shorter."""
 GUARD = StepId("run.guard")
@@ -220,10 +222,11 @@ class Executor:
         if self._flights:
             await self._something_ends()
             return None
-        wake_at = self._deadline_at
-        if lacking.is_passing:
-            pause_s = self._parts.random.uniform(0.5, 1.0) * min(MAX_BUDGET_PAUSE_S, 2.0**self._run.purse.refusals)
-            wake_at = min(self._now_us() + int(pause_s * 1_000_000), wake_at if wake_at is not None else 2**62)
+        refusals = min(self._run.purse.refusals, 20)
+        longest_s = min(MAX_BUDGET_PAUSE_S, 2.0**refusals) if lacking.is_passing else min(MAX_BUDGET_LOOK_S, LOOK_S * 2.0**refusals)
+        wake_at = self._now_us() + int(self._parts.random.uniform(0.5, 1.0) * longest_s * 1_000_000)
+        if self._deadline_at is not None:
+            wake_at = min(wake_at, self._deadline_at)
         events: list[Event] = [RunWaiting("budget", tuple(self._run.graph.running), wake_at, shortfall=lacking), RunReleased("waiting")]
         return "waiting" if await self._release(events, "waiting", "budget", wake_at) else None
 

@@ -100,7 +100,8 @@ class Sequencer:
         """Fold a fact and put it into the outbox."""
         if self._error is not None:
             raise self._error
-        fact = self._numbered(event, cause)
+        self._last = number = self._last + 1
+        fact = Fact(number, self._epoch, self._clock.now_us(), event, cause)
         must_flush = self._is_effect(event)
         self._run.apply(fact)
         self._outbox.append(fact)
@@ -119,7 +120,8 @@ class Sequencer:
         """
         if self._error is not None:
             raise self._error
-        fact = self._numbered(asked)
+        self._last += 1
+        fact = Fact(self._last, self._epoch, self._clock.now_us(), asked)
         reservation = self._reservations[fact.seq] = _Reservation(tuple(ledger))
         self._outbox.append(fact)
         await self.flush()
@@ -206,13 +208,11 @@ class Sequencer:
         self._is_closing = True
         self._wake.set()
 
-    def _numbered(self, event: Event, cause: str | None = None) -> Fact:
-        self._last += 1
-        return Fact(self._last, self._epoch, self._clock.now_us(), event, cause)
-
     async def _write_once(self) -> None:
         """Write what waits, up to the first reservation; or that, where nothing stands before it."""
-        place = next((index for index, fact in enumerate(self._outbox) if fact.seq in self._reservations), len(self._outbox))
+        place = len(self._outbox)
+        if self._reservations:
+            place = next((index for index, fact in enumerate(self._outbox) if fact.seq in self._reservations), place)
         facts, self._outbox = self._outbox[: place or 1], self._outbox[place or 1 :]
         if place == 0:
             await self._write_reservation(facts[0], self._reservations.pop(facts[0].seq))
