@@ -69,7 +69,7 @@ def set_(
 
 def _change(usd: str | None, tokens: str | None, calls: str | None) -> Callable[[Budget], Budget]:
     """Return what is to become of the budget as it is."""
-    new = Budget(_amount("--usd", usd, Decimal), _amount("--tokens", tokens, int), _amount("--calls", calls, int))
+    new = Budget(parse_amount("--usd", usd, Decimal), parse_amount("--tokens", tokens, int), parse_amount("--calls", calls, int))
     return lambda before: Budget(
         before.usd if usd is None else new.usd,
         before.tokens if tokens is None else new.tokens,
@@ -77,7 +77,12 @@ def _change(usd: str | None, tokens: str | None, calls: str | None) -> Callable[
     )
 
 
-def _amount(option: str, text: str | None, kind: Callable[[str], AmountT]) -> AmountT | None:
+def parse_amount(option: str, text: str | None, kind: Callable[[str], AmountT]) -> AmountT | None:
+    """Return an amount as it was given on the command line; None where there is no limit.
+
+    Raises:
+        RequestError: it is none.
+    """
     if text is None or text == "none":
         return None
     try:

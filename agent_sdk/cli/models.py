@@ -19,8 +19,8 @@ from agent_sdk.llm import parse_model_name
 from agent_sdk.llm.catalog import Capabilities, Catalog, CatalogEntry, Prices, Rates
 from agent_sdk.observability.taxonomy import render_duration
 from agent_sdk.runtime.catalogs import configured_catalog
-from agent_sdk.runtime.models import Models
 from agent_sdk.runtime.model_check import ModelCheck, check_models
+from agent_sdk.runtime.models import Models
 from agent_sdk.runtime.system import SystemClock, SystemRandom
 
 models = typer.Typer(

@@ -39,7 +39,8 @@ class Given:
     base_url: str | None = None
 
     def overrides(self) -> Mapping[str, JsonValue]:
-        named = {"app": self.app, "journal": self.journal, "model": self.model, "openai.base_url": self.base_url}
+        named = {"app": self.app, "journal": self.journal, "model": self.model}
+        named |= {f"{vendor}.base_url": self.base_url for vendor in ("openai", "anthropic", "gemini")}
         return {key: value for key, value in named.items() if value is not None}
 
 

@@ -20,7 +20,7 @@ BaseUrlOption = Annotated[
     typer.Option(
         "--base-url",
         metavar="URL",
-        help="A server that speaks OpenAI's protocol, such as http://localhost:11434/v1. [setting: openai.base_url]",
+        help="A server that speaks the model's protocol, such as http://localhost:11434/v1. [setting: openai.base_url, ...]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

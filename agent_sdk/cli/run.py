@@ -2,15 +2,20 @@
 
 import math
 import sys
+from decimal import Decimal
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from agent_sdk.cli.budget import parse_amount
 from agent_sdk.cli.opening import AnyAgent, Given, open_settings
 from agent_sdk.cli.options import AgentOption, AppOption, BaseUrlOption, JournalOption, JsonOption, QuietOption
 from agent_sdk.cli.perform import Begun, Show, errors_as_json, perform, report
+from agent_sdk.core.budget import Budget
 from agent_sdk.core.errors import PlanRefused, RequestError
+from agent_sdk.core.messages import FilePart
 from agent_sdk.runtime import Runtime, StartOptions
 from agent_sdk.runtime.plan_file import read_plan
 
@@ -46,6 +51,12 @@ def run(
     quiet: QuietOption = False,
     tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TEXT", help="Mark the run; may be given several times.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="SECONDS", help="End the run when it has taken this long.")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="USD", help="What the run may spend, such as 0.50; it waits for more.")
+    ] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", metavar="FILE", help="Show the model a file with the goal; may be given several times.")
+    ] = None,
 ) -> None:
     """Give an agent a goal, watch it work, and print its answer.
 
@@ -65,6 +76,8 @@ def run(
             session=session,
             queue=queue,
             priority=priority,
+            budget=None if budget is None else Budget(parse_amount("--budget", budget, Decimal)),
+            files=[_shown_file(path) for path in file or ()],
         )
         known = opened.app()
         chosen = _prepared(opened.agent(known, agent), plan, plan_only=plan_only)
@@ -124,6 +137,21 @@ def _read_goal(goal: str | None, agent: AnyAgent, plan: Path | None) -> str:
         return sys.stdin.buffer.read(MAX_STDIN_BYTES).decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise RequestError(f"stdin holds no UTF-8 text: byte {error.start + 1} does not fit", hint="decode it before") from error
+
+
+def _shown_file(path: Path) -> FilePart:
+    """Return the file as the model is shown it.
+
+    Raises:
+        RequestError: it cannot be read, or nobody can say what it is.
+    """
+    media_type, _ = guess_type(path.name)
+    if media_type is None:
+        raise RequestError(f"nobody can say what {path} is", hint="give it a name that ends as its kind does, such as .png or .pdf")
+    try:
+        return FilePart.from_bytes(path.read_bytes(), media_type, path.name)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}", hint="name a file that is there") from error
 
 
 def _checked_timeout(timeout_s: float | None) -> float | None:

@@ -1,6 +1,6 @@
 """What people and programs send to runs, from any process that opens the journal; the run's owner turns each item into one event."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from pydantic import JsonValue
@@ -12,7 +12,7 @@ from agent_sdk.core.errors import NotFound, RequestError, RunEnded
 from agent_sdk.core.events import Decision
 from agent_sdk.core.graph import Pending, StepState
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
-from agent_sdk.core.messages import Message, user_message
+from agent_sdk.core.messages import FilePart, Message, TextPart
 from agent_sdk.core.ports import Dispatcher, InboxDraft, Journal, RunFilter, Ticket
 from agent_sdk.core.run import Run
 from agent_sdk.core.tools import ToolSpec, output_misfit
@@ -37,13 +37,16 @@ class Mailing:
         self.dispatcher = dispatcher
         self.budgets = budgets if budgets is not None else BudgetBook(journal, SystemClock())
 
-    async def send(self, run_id: RunId, text: str, *, by: PrincipalId | None = None) -> None:
-        """Put a message into the run's inbox; the model reads it before its next turn.
+    async def send(
+        self, run_id: RunId, text: str, *, files: Sequence[FilePart] = (), is_pinned: bool = False, by: PrincipalId | None = None
+    ) -> None:
+        """Put a message into the run's inbox; the model reads it before its next turn. Pinned, it stays however long the run becomes.
 
         Raises:
             NotFound: no such run. RunEnded: it has ended.
         """
-        await self._put(run_id, InboxDraft("message", to_json(Message, user_message(text)), by))
+        message = Message("user", (TextPart(text), *files), is_pinned=True if is_pinned else None)
+        await self._put(run_id, InboxDraft("message", to_json(Message, message), by))
 
     async def decide(
         self, run_id: RunId, step: StepId, decision: Decision, *, output: JsonValue = None, by: PrincipalId | None = None
