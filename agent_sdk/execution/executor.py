@@ -69,6 +69,7 @@ LOOK_S, MAX_BUDGET_LOOK_S = 120.0, 86_400.0
 """A budget that is spent is looked at again all the same, ever more seldom: it may have been raised just before the run began to wait."""
 MAX_OVERFLOWS = 3
 """How often in a row a conversation that the model finds too long is made shorter."""
+GOAL_REFUSED = "a guardrail refuses the goal: "
 GUARD = StepId("run.guard")
 """What the judging of guardrails is called among what is under way; no step can have this id."""
 
@@ -238,7 +239,7 @@ class Executor:
             if self._flights.stop is not None:
                 return
             if complaint is not None:
-                self._sequencer.post(StepFailed(GOAL, 1, InputRefused.code, message=f"a guardrail refuses the goal: {complaint}"))
+                self._sequencer.post(StepFailed(GOAL, 1, InputRefused.code, message=f"{GOAL_REFUSED}{complaint}"))
         self._must_judge_goal = False
 
     async def _judged(self, judging: Awaitable[T], otherwise: T) -> T:

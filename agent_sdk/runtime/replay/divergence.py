@@ -11,6 +11,8 @@ from agent_sdk.core.codec import to_json
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetRefused,
+    BudgetReserved,
     EffectCompensated,
     Event,
     Fact,
@@ -19,6 +21,7 @@ from agent_sdk.core.events import (
     PlanAccepted,
     PlanRevised,
     RunReleased,
+    RunWaiting,
     StepFailed,
     StepFinished,
     StepStarted,
@@ -56,8 +59,8 @@ class Divergence:
 def as_recorded(fact: Fact, recorded: Fact) -> Event:
     """Return the fact's event with what was measured, or is not in the journal, as it was recorded.
 
-    That is: how long a step took, where an error was raised, the moment from which a wait is reckoned, why mail was refused (the mail
-    itself is not kept), and whether an owner that went away did so with an error.
+    That is: what budgets granted or lacked, how long a step took, where an error was raised, the moment from which a wait is reckoned, why
+    mail was refused (the mail itself is not kept), and whether an owner that went away did so with an error.
     """
     event, old = fact.event, recorded.event
     match event, old:
@@ -71,6 +74,12 @@ def as_recorded(fact: Fact, recorded: Fact) -> Event:
             return replace(event, expires_at=_wake_at(event.expires_at, fact, old.expires_at, recorded))
         case MessageReceived(refused=str()), MessageReceived(refused=str()):
             return old
+        case BudgetReserved(), BudgetReserved():
+            return replace(event, amounts=old.amounts)
+        case BudgetRefused(), BudgetRefused():
+            return replace(event, shortfall=old.shortfall)
+        case RunWaiting(reason="budget"), RunWaiting(reason="budget"):
+            return replace(event, shortfall=old.shortfall, wake_at=old.wake_at)
         case RunReleased(reason="suspended"), RunReleased(reason="error"):
             return old
         case _:

@@ -58,6 +58,6 @@ def _kind_and_body(event: Mailed) -> tuple[ItemKind, JsonValue]:
             said = {"child": event.child, "state": event.state, "code": event.code, "message": event.message, "output": event.output}
             return "child", {**said, "label": label}
         case RunWoken():
-            return "wake", {"accept_code": event.accepted is not None}
+            return "wake", {"accept_code": event.accepted is not None, "budget": event.accepted is None}
         case _:
             assert_never(event)

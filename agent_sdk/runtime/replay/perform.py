@@ -17,6 +17,7 @@ from agent_sdk.runtime.replay.cues import CheckedRun, Cues, RecordEnds
 from agent_sdk.runtime.replay.divergence import Divergence
 from agent_sdk.runtime.replay.drives import Drive, digests_then, is_mail, was_stopped_before
 from agent_sdk.runtime.replay.recording import Recording
+from agent_sdk.runtime.replay.rulings import RecordedGuards, RecordedMeter
 from agent_sdk.runtime.replay.stand_ins import (
     Nobody,
     RecordedClock,
@@ -185,6 +186,8 @@ def _parts(code: Code, cues: Cues, run: Run) -> Parts:
         RecordedRandom(cues),
         Nobody(),
         begin_child=child,
+        meter=RecordedMeter(cues),
+        guards=RecordedGuards(cues),
     )
 
 

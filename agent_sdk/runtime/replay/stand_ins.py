@@ -7,10 +7,21 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from agent_sdk.core.decide import next_wake
-from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, Fenced, InboxPending, ModelError, NotDone, RequestError, ToolError
+from agent_sdk.core.errors import (
+    AgentSDKError,
+    ArgumentsInvalid,
+    ContextTooLong,
+    Fenced,
+    InboxPending,
+    ModelError,
+    NotDone,
+    RequestError,
+    ToolError,
+)
 from agent_sdk.core.events import (
     ApprovalDecided,
     ChildFinished,
+    ContextExceeded,
     EffectCompensated,
     Event,
     ModelCalled,
@@ -25,12 +36,13 @@ from agent_sdk.core.findings import Finding
 from agent_sdk.core.graph import Pending
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
-from agent_sdk.core.ports import Batch, InboxItem, TokenDelta, Tool, Verdict
+from agent_sdk.core.ports import Batch, InboxItem, LedgerRow, TokenDelta, Tool, Verdict
 from agent_sdk.core.run import Run
 from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
 from agent_sdk.runtime.replay.cues import Cues
 from agent_sdk.runtime.replay.drives import is_mail
 from agent_sdk.runtime.replay.mail import item_of
+from agent_sdk.runtime.replay.rulings import recorded_row, refuse_as_recorded
 
 NO_LIMIT_S = 1e9
 STOP_CODES = frozenset({"cancelled", "expired", "suspended", "interrupted"})
@@ -84,8 +96,13 @@ class RecordedModel:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         event = await served(
-            self.cues, self.cues.find(lambda event: isinstance(event, ModelCalled | StepFailed | StepRetried) and event.step == request.id)
+            self.cues,
+            self.cues.find(
+                lambda event: isinstance(event, ModelCalled | StepFailed | StepRetried | ContextExceeded) and event.step == request.id
+            ),
         )
+        if isinstance(event, ContextExceeded):
+            raise ContextTooLong(event.message or "")
         if not isinstance(event, ModelCalled):
             raise _error_of(event, ModelError)
         if event.message is None:
@@ -158,6 +175,10 @@ class RecordedJournal:
             raise Fenced("the record ends here")
         if batch.releases and self.cues.next is not None and is_mail(self.cues.next):
             raise InboxPending("the record shows mail here")
+        refuse_as_recorded(self.cues, batch)
+
+    async def ledger(self, _tenant: TenantId, scope: str) -> LedgerRow:
+        return recorded_row(scope)
 
     async def inbox(self, _tenant: TenantId, _run_id: RunId, *, after: int) -> list[InboxItem]:
         items: list[InboxItem] = []
@@ -229,6 +250,13 @@ def _waiting(event: Event, run: Run) -> Pending | None:
 
 def _error_of(event: Event, kind: type[AgentSDKError] = ToolError) -> AgentSDKError:
     """Return the error that becomes this event; what failed a `once` effect and left it not unknown had done nothing."""
+    error = _raised(event, kind)
+    if isinstance(error, ModelError) and isinstance(event, StepFailed | StepRetried):
+        error.usage = event.usage
+    return error
+
+
+def _raised(event: Event, kind: type[AgentSDKError]) -> AgentSDKError:
     match event:
         case StepFailed():
             base = NotDone if kind is ToolError else kind
