@@ -120,8 +120,8 @@ class Run:
     run; `pinned` are the digests of the code that the run goes on with; `signals` came before a step waited for them; `undoable` are the
     finished effects that are undone, the last one first, where the run ends badly and asks for that. `purse` is what it holds of budgets;
     `measured` what a vendor last counted of the conversation, and `ratio` how wrong estimates were before it was made shorter; `summary`
-    waits to take the place of older messages, and `overflows` counts how often the model said that the conversation is too long, since it
-    was last made shorter.
+    waits to take the place of older messages, of which the first `before` come from the session; `overflows` counts how often the model
+    said that the conversation is too long, since it was last made shorter.
     """
 
     tenant: TenantId
@@ -161,6 +161,7 @@ class Run:
     summary: Summary | None = None
     overflows: int = 0
     covers_history: bool = False
+    before: int = 0
     retries: int = 0
     failure: Failure | None = None
     failed_step: StepId | None = None
@@ -310,6 +311,7 @@ class Run:
         self.graph.outputs[GOAL] = event.goal
         for message in self.history.messages:
             self.conversation.add(message)
+        self.before = len(self.conversation)
         self.label = self.label.join(self.history.label)
         self.purse.scopes = event.budgets or ()
         if event.goal is not None:
@@ -414,9 +416,9 @@ class Run:
         cleared = frozenset(event.cleared)
         recent = [_cleared(message, cleared) for message in messages[cut:]]
         if cut or event.covers_history:
-            text = event.summary or "It was left out to save room."
             pinned = [message for message in messages[:cut] if message.is_pinned]
-            recent = [*pinned, user_message(f"{SUMMARY}\n{text}"), *recent]
+            recent = [*pinned, summary_message(event.summary), *recent]
+            self.before = self.before - cut + 1 if self.before > cut else 0
         self.conversation = Conversation(recent)
         self.covers_history = self.covers_history or event.covers_history
         self.summary, self.overflows, self.measured, self.ratio = None, 0, None, event.ratio
@@ -548,6 +550,16 @@ class Run:
             self.conversation.add(message)
         self.held_messages.clear()
         self.state = "planning"
+
+
+def summary_message(text: str | None) -> Message:
+    """Return what stands in a conversation for the older messages that it goes on without."""
+    return user_message(f"{SUMMARY}\n{text or 'It was left out to save room.'}")
+
+
+def is_summary(message: Message) -> bool:
+    """Say whether the message stands for older ones."""
+    return message.role == "user" and message.text.startswith(f"{SUMMARY}\n")
 
 
 def history_behind(runs: Iterable[Run]) -> History:

@@ -219,15 +219,18 @@ class Executor:
         return "waiting" if await self._release(events, "waiting", park.reason, park.wake_at) else None
 
     async def _wait_for_budget(self, lacking: Shortfall) -> Outcome | None:
-        """Let what is under way end, then wait: until others let go of what they reserved, or somebody raises the budget."""
+        """Let what is under way end, then wait: until others let go of what they reserved, or somebody raises the budget.
+
+        Mail that came since the refusal may say that it was raised, so the run is due again at once.
+        """
         if self._flights:
             await self._something_ends()
             return None
         refusals = min(self._run.purse.refusals, 20)
         longest_s = min(MAX_BUDGET_PAUSE_S, 2.0**refusals) if lacking.is_passing else min(MAX_BUDGET_LOOK_S, LOOK_S * 2.0**refusals)
-        wake_at = self._now_us() + int(self._parts.random.uniform(0.5, 1.0) * longest_s * 1_000_000)
-        if self._deadline_at is not None:
-            wake_at = min(wake_at, self._deadline_at)
+        pause_s = 0.0 if self._run.inbox_seen > self._spending.seen else self._parts.random.uniform(0.5, 1.0) * longest_s
+        times = self._now_us() + int(pause_s * 1_000_000), self._deadline_at, next_wake(self._run)
+        wake_at = min(at for at in times if at is not None)
         events: list[Event] = [RunWaiting("budget", tuple(self._run.graph.running), wake_at, shortfall=lacking), RunReleased("waiting")]
         return "waiting" if await self._release(events, "waiting", "budget", wake_at) else None
 
@@ -385,11 +388,12 @@ class Executor:
         """Close the run with the answer, if it holds and no guardrail objects."""
         event: RunSucceeded | RunFailed | CheckRefused = answered(answer, self._run, self._parts.checker)
         if isinstance(event, RunSucceeded) and self._parts.guards is not None:
+            reply = self._run.last_reply
             try:
                 findings = await self._judged(self._parts.guards.answer(answer.value, self._run), ())
             except GuardrailRefused as error:
                 return await self._end(RunFailed(error.code, None, error.message, error.hint))
-            if self._flights.stop is not None:
+            if self._flights.stop is not None or self._run.last_reply is not reply:  # a message came, to which it is no answer
                 return None
             event = refused(self._run.asked or ANSWER, findings) if findings else event
         if isinstance(event, CheckRefused):
@@ -411,7 +415,7 @@ class Executor:
         except OutOfBudget:
             pass
         except AgentSDKError as error:
-            if isinstance(error, ContextTooLong) and ask.purpose == "turn" and self._run.overflows < MAX_OVERFLOWS:
+            if isinstance(error, ContextTooLong) and ask.purpose in {"turn", "compact"} and self._run.overflows < MAX_OVERFLOWS:
                 self._sequencer.post(ContextExceeded(ask.request.id, error.message))
             else:
                 self._sequencer.post(failed(error).event(ask.request.id, 1, "read"))
@@ -426,6 +430,8 @@ class Executor:
         if self._parts.guards is None:
             return
         for call in unbegun_calls(self._run):
+            if self._flights.stop is not None:
+                return
             if findings := await self._judged(self._parts.guards.call(call, self._run), ()):
                 self._sequencer.post(refused(call.id, findings))
 
@@ -448,6 +454,8 @@ class Executor:
         mail: Sequence[Mail] = (),
     ) -> bool:
         """Give the run up, with all that it holds of budgets; return False, with the mail taken, where the inbox held something unread."""
+        if self._spending.is_bounded:
+            await self._sequencer.flush()  # a reservation whose call was cancelled is held once it is written
         settled, ledger = self._spending.settlement()
         together = [*settled, *events]
         if await self._sequencer.release(together, state=state, reason=reason, wake_at=wake_at, mail=mail, ledger=ledger):

@@ -64,21 +64,29 @@ class Inbox:
         is_cancelled = any(item.kind == "cancel" for item in items)
         self.holds_messages = False
         for item in items:
-            event = await self._guarded(item)
-            if not self._sequencer.is_open:
+            if self._must_hold(item, is_cancelled=is_cancelled):
                 return
-            if item.kind == "message" and self._is_asking and not is_cancelled:
-                self.holds_messages = True
+            event = await self._guarded(item, is_cancelled=is_cancelled)
+            if not self._sequencer.is_open or self._must_hold(item, is_cancelled=is_cancelled):
                 return
             if item.number > run.inbox_seen:
                 event = event if event is not None else event_of(item, run, self._parts.tools, self._parts.agent)
                 self._sequencer.post(event, cause=f"inbox:{item.number}")
 
-    async def _guarded(self, item: InboxItem) -> Event | None:
-        """Return the refusal of a message that a guardrail does not let in."""
+    def _must_hold(self, item: InboxItem, *, is_cancelled: bool) -> bool:
+        """Say whether the item waits for the answer to the planner's question, and note that."""
+        if item.kind != "message" or not self._is_asking or is_cancelled:
+            return False
+        self.holds_messages = True
+        return True
+
+    async def _guarded(self, item: InboxItem, *, is_cancelled: bool) -> Event | None:
+        """Return what a message becomes where guardrails judge it, which no cancel waits for; None for all else."""
         guards = self._parts.guards
         if item.kind != "message" or guards is None or item.number <= self._run.inbox_seen:
             return None
+        if is_cancelled:
+            return _refused("the run was cancelled before a guardrail judged the message")
         event = event_of(item, self._run, self._parts.tools, self._parts.agent)
         if not isinstance(event, MessageReceived) or event.message is None:
             return event

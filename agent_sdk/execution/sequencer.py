@@ -38,7 +38,7 @@ from agent_sdk.core.events import (
 )
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.ports import Batch, Clock, Journal, LedgerChange, Mail
-from agent_sdk.core.run import Run, RunState
+from agent_sdk.core.run import INBOX, Run, RunState
 
 LAZY_DELAY_S = 0.05
 LAZY_EVENTS = 256
@@ -247,11 +247,16 @@ class Sequencer:
                 facts,
                 run.state,
                 run.reason,
-                inbox_seen=run.inbox_seen,
+                inbox_seen=self._seen(),
                 agent_version=version,
                 ledger=ledger,
             )
         )
+
+    def _seen(self) -> int:
+        """Return the last inbox item whose event is durable with what is being written: what stands behind a reservation waits for it."""
+        waiting = (int(fact.cause[len(INBOX) :]) - 1 for fact in self._outbox if fact.cause is not None and fact.cause.startswith(INBOX))
+        return next(waiting, self._run.inbox_seen)
 
     def _let_go(self, reached: int) -> None:
         while self._waiters and self._waiters[0][0] <= reached:

@@ -29,13 +29,17 @@ class OutOfBudget(Exception):
 
 @dataclass(slots=True)
 class Spending:
-    """Keeps one run within its budgets. `short` is what the run lacks, once a call was not granted."""
+    """Keeps one run within its budgets.
+
+    `short` is what the run lacks, once a call was not granted, and `seen` the last inbox item that the run had taken by then.
+    """
 
     run: Run
     journal: Journal
     meter: Meter
     sequencer: Sequencer
     short: Shortfall | None = None
+    seen: int = 0
     _under_way: Amounts = NOTHING
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -53,11 +57,12 @@ class Spending:
             StorageError: the journal failed.
         """
         async with self._one:
+            seen = self.run.inbox_seen
             try:
                 most = await self._most(request)
                 await self._cover(request, most)
             except OutOfBudget as lacking:
-                self.short = lacking.shortfall
+                self.short, self.seen = lacking.shortfall, seen
                 raise
             self._under_way += most
         try:
@@ -100,9 +105,13 @@ class Spending:
         changes = [LedgerChange(row, amounts.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
         shortfall = await self.sequencer.reserve(BudgetReserved(request.id, amounts), changes)
         if shortfall is not None:
-            held, spent = (amount.in_unit(_unit_of(shortfall)) for amount in (purse.held, purse.spent))
-            own = replace(shortfall, reserved=shortfall.reserved - held, settled=shortfall.settled + spent)
-            raise OutOfBudget(_in_words(own))
+            raise OutOfBudget(_in_words(self._as_settled(shortfall, most)))
+
+    def _as_settled(self, refused: Shortfall, most: Amounts) -> Shortfall:
+        """Return what the call lacks once the run has settled, as it does before it waits; what is under way is still reserved then."""
+        purse, unit = self.run.purse, _unit_of(refused)
+        own, spent, needed = (amounts.in_unit(unit) for amounts in (purse.held - self._under_way, purse.spent, most))
+        return replace(refused, needed=needed, reserved=refused.reserved - own, settled=refused.settled + spent)
 
     async def _slice(self, most: Amounts, missing: Amounts) -> Amounts:
         """Return as much as a few calls need, but no more than half of what is left in any of the budgets."""

@@ -9,15 +9,19 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Ask, Compact
-from agent_sdk.core.run import CLEARED, Run
+from agent_sdk.core.run import CLEARED, Run, is_summary, summary_message
 from agent_sdk.core.sizes import Size, is_surely_within, size_of
-from agent_sdk.core.tokens import BYTES_PER_TOKEN, corrected, tokens_of_message, tokens_of_text
+from agent_sdk.core.tokens import BYTES_PER_TOKEN, PER_MESSAGE, corrected, tokens_of_message, tokens_of_text
 from agent_sdk.planning.prompts import render_prompt
 
 SUMMARY_TOKENS = 1500
 """How long a summary may be, where there is room; a small context gets an eighth of itself."""
 _REPLY_SHARE = 4
 """A reply gets at most this part of a model's context, where its length is not bounded otherwise."""
+
+_ASKED_SHARE = 0.8
+_LEAST_ROOM = 100
+"""The question for a summary takes at most this share of what may be sent; with fewer tokens for what is summed up, there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,9 @@ class _Cut:
         saved = self._saving(cleared)
         if cleared and tokens - saved <= max(self.target, int(self.cap * self.policy.compact_at * 0.9)):
             return Compact(self._event(len(self.run.conversation), cleared, tokens, tokens - saved))
-        place = self._place(len(self.run.conversation))
-        if place:
-            if not self.policy.summarise:
-                return Compact(self.summarised(len(self.run.conversation), "", None))
-            return self._asked(place)
+        if place := self._place(len(self.run.conversation)):
+            asked = self._asked(place) if self.policy.summarise else None
+            return asked or Compact(self.summarised(len(self.run.conversation), "", None))
         cleared = self._clearable(len(self.run.conversation))
         saved = self._saving(cleared)
         if cleared and saved:
@@ -98,9 +100,9 @@ class _Cut:
         place = self._place(upto)
         messages = run.conversation.messages
         kept = [*(message for message in messages[:place] if message.is_pinned), *messages[place:]]
-        after = self.size.rest + corrected(sum(map(tokens_of_message, kept)) + tokens_of_text(summary), self.size.ratio)
+        after = self.size.rest + corrected(sum(map(tokens_of_message, [*kept, summary_message(summary)])), self.size.ratio)
         event = self._event(len(messages) - place, (), self.size.tokens, after)
-        return replace(event, step=step, covers_history=place >= len(run.history.messages) > 0, summary=summary or None)
+        return replace(event, step=step, covers_history=place >= run.before > 0, summary=summary or None)
 
     def _event(self, kept: int, cleared: tuple[StepId, ...], before: int, after: int) -> ContextCompacted:
         return ContextCompacted(kept, cleared, before, after, ratio=self.size.ratio)
@@ -138,30 +140,33 @@ class _Cut:
     def _place(self, upto: int) -> int:
         """Return where the conversation is cut: as much behind it stays as the target has room for, and no call without its result.
 
-        0 where nothing older can give way.
+        0 where nothing older can give way; a summary alone is none, or it would be written again and again.
         """
         messages = self.run.conversation.messages[:upto]
         ratio = self.size.ratio
         pinned = sum(tokens_of_message(message) for message in messages if message.is_pinned)
-        room = self.target - self.size.rest - corrected(pinned, ratio) - self._summary_tokens
+        room = self.target - self.size.rest - corrected(pinned, ratio) - self._summary_tokens - tokens_of_message(summary_message(""))
         place = len(messages)
         while place and (size := corrected(tokens_of_message(messages[place - 1]), ratio)) <= room:
             room, place = room - size, place - 1
         while place < len(messages) and messages[place].role == "tool":
             place += 1
-        older = [message for message in messages[:place] if not message.is_pinned]
+        older = [message for message in messages[:place] if not message.is_pinned and not is_summary(message)]
         return place if older else 0
 
     @property
     def _summary_tokens(self) -> int:
         return min(SUMMARY_TOKENS, self.cap // 8)
 
-    def _asked(self, place: int) -> Ask:
-        """Ask for a summary of the messages before `place`; of each as much is shown as all have room for."""
+    def _asked(self, place: int) -> Ask | None:
+        """Ask for a summary of the messages before `place`; of each as much is shown as all have room for. None where there is none."""
         messages = [message for message in self.run.conversation.messages[:place] if not message.is_pinned]
         limit = str(self._summary_tokens)
         frame = render_prompt("summary", conversation="", tokens=limit)
-        room = max(100, int((self.target - tokens_of_text(frame)) / max(1.0, (self.size.ratio or 1.0) * 1.1)))
+        most = self.cap * min(self.policy.compact_at, _ASKED_SHARE) / max(1.0, (self.size.ratio or 1.0) * 1.1)
+        room = int(most) - tokens_of_text(frame) - PER_MESSAGE
+        if room < _LEAST_ROOM:
+            return None
         chars = max(40, room * BYTES_PER_TOKEN // len(messages))
         text = render_prompt("summary", conversation="\n".join(_told(message, chars) for message in messages), tokens=limit)
         settings = replace(
