@@ -17,15 +17,13 @@ from agent_sdk.cli.terminal import emit, safe, tell
 from agent_sdk.core.errors import NotFound, RequestError
 from agent_sdk.core.ids import PrincipalId, TenantId
 from agent_sdk.core.memory import MAX_LIMIT, Memory, MemoryId, Owner, Person, Remembered, Scope
-from agent_sdk.runtime.memories import DEFAULT_URL, LongTermMemory
+from agent_sdk.runtime.memories import LongTermMemory
 
 T = TypeVar("T")
 
 UrlOption = Annotated[
-    str,
-    typer.Option(
-        "--memory", metavar="URL", help="Where memories are kept: sqlite:///memory.db or postgresql://host/db.", show_default=True
-    ),
+    str | None,
+    typer.Option("--memory", metavar="URL", help="Where memories are kept: sqlite:///memory.db or postgresql://host/db. [setting: memory]"),
 ]
 UserOption = Annotated[str | None, typer.Option("--user", metavar="USER", help="Of one user, whichever agent keeps it.")]
 SomeUserOption = Annotated[str, typer.Option("--user", metavar="USER", help="Whose: the principal of runs.")]
@@ -44,7 +42,7 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="How many at most.")] = 50,
     after: Annotated[str | None, typer.Option("--after", metavar="PLACE", help="Where the page before ended.")] = None,
     json: JsonOption = False,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
 ) -> None:
     """List memories, the newest first: all of one user; with --agent what that agent sees; without --user what all users share."""
     opened = open_settings(ctx)
@@ -69,7 +67,7 @@ def search(
     agent: AgentOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="How many at most.")] = 10,
     json: JsonOption = False,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
 ) -> None:
     """Search by words, as a run of that user and agent would; without them what is everybody's."""
     opened = open_settings(ctx)
@@ -93,7 +91,7 @@ def forget(
     user: UserOption = None,
     agent: AgentOption = None,
     json: JsonOption = False,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
 ) -> None:
     """Delete one memory for good: of the user, or with --agent of exactly that user and agent; without --user one that all users share."""
     opened = open_settings(ctx)
@@ -112,7 +110,7 @@ def erase(
     user: SomeUserOption,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only counted.")] = False,
     json: JsonOption = False,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
 ) -> None:
     """Delete all that is remembered of a user, by every agent, for good, from the index of words and the vectors too."""
     opened = open_settings(ctx)
@@ -132,7 +130,9 @@ def _report(count: int, *, json: bool) -> None:
         tell(f"{_memories(count)} deleted")
 
 
-def _do(opened: Opened, url: str, work: Callable[[Memory], Awaitable[T]]) -> T:
+def _do(opened: Opened, named: str | None, work: Callable[[Memory], Awaitable[T]]) -> T:
+    url = named if named is not None else opened.settings.memory
+
     async def done() -> T:
         async with LongTermMemory(url) as memory:
             return await work(memory)

@@ -105,6 +105,16 @@ class BreakerSettings(Section):
     open_s: float = Field(default=30.0, gt=0, le=86_400)
 
 
+class BudgetSettings(Section):
+    """What one run may spend, with all runs below it, where neither its agent nor whoever started it says so; None means no limit."""
+
+    usd: Annotated[str | None, Expects("an amount in quotes such as '0.50', or null")] = Field(
+        default=None, pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
+    )
+    tokens: int | None = Field(default=None, ge=0, le=2**62)
+    calls: int | None = Field(default=None, ge=0, le=2**62)
+
+
 class LimitSettings(Section):
     """How far one run may go, where its agent does not say; the names are those of `core.agent.Limits`."""
 
@@ -187,6 +197,8 @@ class Settings(Section):
     gemini: GeminiSettings = GeminiSettings()
     model_call: ModelCallSettings = ModelCallSettings()
     limits: LimitSettings = LimitSettings()
+    budget: BudgetSettings = BudgetSettings()
+    memory: Annotated[str, AfterValidator(journal_url), Expects("a URL such as sqlite:///memory.db")] = "sqlite:///memory.db"
     logging: LoggingSettings = LoggingSettings()
     threads: ThreadSettings = ThreadSettings()
     retention: RetentionSettings = RetentionSettings()

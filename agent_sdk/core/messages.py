@@ -147,7 +147,7 @@ def files_in(output: JsonValue) -> tuple[FilePart, ...]:
     """Return the files in a tool's output: it is one, or a list or an object that holds some at its first level."""
     if not isinstance(output, list | dict):
         return ()
-    values = output if isinstance(output, list) else output.values() if isinstance(output, dict) and "ref" not in output else (output,)
+    values = output if isinstance(output, list) else (output,) if "ref" in output else output.values()
     return tuple(file for value in values if (file := _file(value)) is not None)
 
 

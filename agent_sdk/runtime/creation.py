@@ -99,9 +99,10 @@ def _require_files(files: Sequence[FilePart]) -> None:
         )
 
 
-def budget_of(agent: AgentDeclaration[Any, Any], options: StartOptions) -> Budget | None:
-    """Return what the run may spend: the options' budget, else the agent's; None where there is no limit."""
-    budget = options.budget if options.budget is not None else agent.budget
+def budget_of(agent: AgentDeclaration[Any, Any], options: StartOptions, general: Budget | None = None) -> Budget | None:
+    """Return what the run may spend: the options' budget, else the agent's, else the general one; None where there is no limit."""
+    said = options.budget if options.budget is not None else agent.budget
+    budget = said if said is not None else general
     return budget if budget != NO_BUDGET else None
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent_sdk.core.budget import Meter, NoMeter
+from agent_sdk.core.budget import NO_BUDGET, Budget, Meter, NoMeter
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.findings import render_findings
 from agent_sdk.core.model import ModelRequest, ModelSettings
@@ -150,6 +151,14 @@ class Models:
             self._catalog = configured_catalog(self.loaded(), self.clock)
         return self._catalog
 
+    def budget(self, named: Named | None) -> Budget | None:
+        """Return what a run may spend where nobody said so; no settings are read for a model that is an object."""
+        if self.settings is None and not isinstance(named, str):
+            return None
+        general = self.loaded().settings.budget
+        budget = Budget(None if general.usd is None else Decimal(general.usd), general.tokens, general.calls)
+        return budget if budget != NO_BUDGET else None
+
     async def close(self) -> None:
         """Close all connections."""
         self._adapters.clear()
@@ -168,20 +177,22 @@ class Models:
         return compose_chain([self._link(each) for each in chain], self._resilience())
 
     def _link(self, named: Named) -> Link:
-        if not isinstance(named, str):
-            return Link(OwnModel(with_complete(named)), _name_of(named))
+        full_name = _name_of(named)
+        if not isinstance(named, str) and self.settings is None:
+            return Link(OwnModel(with_complete(named)), full_name)
         from agent_sdk.llm.pricing import PricedModel  # noqa: PLC0415  (the same)
 
-        vendor, name = parse_model_name(named)
-        settings = self.loaded().settings
+        vendor, name = parse_model_name(named) if isinstance(named, str) else _split(full_name)
         entry = self.catalog.find(vendor, name)
+        window = entry.context_tokens if entry is not None else None
+        rules = self.loaded().settings.rate_rules(vendor, name)
+        if not isinstance(named, str):
+            return Link(PricedModel(OwnModel(with_complete(named)), self.catalog, vendor, name), full_name, "", vendor, window, rules)
         if vendor not in self._adapters:
             adapter, close = open_model(vendor, self._options(vendor))
             self._closing.push_async_callback(close)
             self._adapters[vendor] = PricedModel(adapter, self.catalog, vendor)
-        window = entry.context_tokens if entry is not None else None
-        place = self._options(vendor).place.url
-        return Link(self._adapters[vendor], name, place, vendor, window, settings.rate_rules(vendor, name))
+        return Link(self._adapters[vendor], name, self._options(vendor).place.url, vendor, window, rules)
 
     def _resilience(self) -> Resilience:
         if self.settings is None:

@@ -202,7 +202,7 @@ class Runtime(Mailing):
         run = Run(self.tenant, self._world.ids.run_id(), spec.limits)
         move = await session_move(self.journal, self.tenant, options) if options.session is not None else None
         now = self._world.clock.now_us()
-        budget = budget_of(agent, options)
+        budget = budget_of(agent, options, self.stage.holds.models.budget(agent.model))
         shared = await self.budgets.scopes(self.tenant, options.session)
         made = await make(agent, RunInfo(self.tenant, run.run_id, agent.name, options.principal), shared, budget)
         events: list[Event] = [created(agent, goal, options, now, move.expected if move is not None else None, made)]

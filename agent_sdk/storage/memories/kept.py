@@ -102,7 +102,7 @@ class KeptMemory:
 
     async def reindex(self, tenant: TenantId) -> int:
         if self.embedder is None:
-            raise RequestError("there is no embedder to make vectors with", hint="name one: the setting `memory.embedding_model`")
+            raise RequestError("there is no embedder to make vectors with", hint="give one: LongTermMemory(url, embedder=...)")
         made = 0
         while found := await self.rows.without_vector(tenant, self.embedder.name, _BATCH):
             vectors = await self._embedded(self.embedder, [memory.text for memory in found], "document")

@@ -34,4 +34,4 @@ def test_the_table_knows_what_a_key_may_hold() -> None:
 
 def test_sections_hold_keys_and_are_none() -> None:
     vendors = {"openai", "anthropic", "gemini"}
-    assert sections() == vendors | {"model_call", "breaker", "limits", "logging", "threads", "worker", "backup", "retention"}
+    assert sections() == vendors | {"model_call", "breaker", "budget", "limits", "logging", "threads", "worker", "backup", "retention"}
