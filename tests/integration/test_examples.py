@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
-from agent_sdk.testing import Call, ChatRequest, FakeOpenAI, ServerItem
+from agent_sdk.testing import Call, ChatRequest, FakeOpenAI, Fault, ServerItem, Sim, SimPrice, SimRequest, SimServer
+from agent_sdk.testing.sim import SimSaid
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -89,7 +91,27 @@ def test_the_goal_is_planned_checked_and_performed(tmp_path: Path) -> None:
     assert "found.lines" in _last_text(model.requests[1])
 
 
-@pytest.mark.parametrize("example", ["hello_tool.py", "structured_output.py", "plan_a_goal.py"])
+def advise(request: SimRequest) -> SimSaid:
+    """Fail as the larger model, for longer than anybody waits; as the smaller one look both cities up and answer."""
+    if request.model == "gpt-5-mini":
+        return Fault("rate_limited", retry_after_s=3600)
+    looked_up = [Call("climate", {"city": "Oslo"}), Call("climate", {"city": "Rome"})]
+    return "Rome has more sun." if request.turn else looked_up
+
+
+@pytest.mark.parametrize("bound", [["--usd", "0.004"], ["--calls", "1"]], ids=["money", "calls"])
+def test_the_run_waits_for_its_budget_and_the_other_model_answers(bound: list[str], tmp_path: Path) -> None:
+    sim = Sim(advise, prices={"gpt-5-nano": SimPrice(Decimal("0.05"), Decimal("0.40"), Decimal("0.005"))})
+    with SimServer(sim).start_in_thread() as server:
+        said = run("budget_and_fallback.py", *bound, here=tmp_path, base_url=server.openai_url).splitlines()
+    assert said[0].startswith("run run_")
+    assert "waits: budget: the budget of run/" in said[0]
+    assert said[-2] == "Rome has more sun."
+    assert said[-1].startswith("2 calls, ")
+    assert said[-1].endswith(f"${sim.billed.normalize():f}")
+
+
+@pytest.mark.parametrize("example", ["hello_tool.py", "structured_output.py", "plan_a_goal.py", "budget_and_fallback.py"])
 def test_without_a_key_an_example_says_how_to_give_one(example: str, tmp_path: Path) -> None:
     words = [sys.executable, str(EXAMPLES / example)]
     done = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, input="", capture_output=True, text=True, check=False)
