@@ -8,13 +8,13 @@ from typing import Protocol, runtime_checkable
 
 import aiohttp
 
-from agent_sdk.core.errors import AgentSDKError, BadRequest, ModelError, ReplyInvalid, Unavailable
+from agent_sdk.core.errors import AgentSDKError, AuthFailed, BadRequest, ModelError, ReplyInvalid, Unavailable
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.options import HttpRequest, Sign, VendorOptions
 from agent_sdk.llm.patience import Patience
 from agent_sdk.llm.sse import EventBytes
-from agent_sdk.llm.vendor_errors import CertificateRefused, ErrorTable, not_the_protocol, refusal
+from agent_sdk.llm.vendor_errors import PROXY_HINT, CertificateRefused, ErrorTable, not_the_protocol, refusal
 
 _MAX_ERROR_BYTES = 64 * 1024
 _LARGE_BYTES = 1024 * 1024
@@ -216,18 +216,30 @@ class HttpModel:
         if self._options.sign is not None:
             request = await self._signed(self._options.sign, request)
         data = request.body if len(request.body) < _LARGE_BYTES else BytesIO(request.body)
-        return await session.post(request.url, data=data, headers=request.headers, allow_redirects=False)
+        try:
+            return await session.post(request.url, data=data, headers=request.headers, allow_redirects=False)
+        except aiohttp.ClientConnectionError:  # of which some are ValueErrors too
+            raise
+        except (aiohttp.InvalidURL, ValueError) as error:
+            raise self._unsigned(error) from None
 
     async def _signed(self, sign: Sign, request: HttpRequest) -> HttpRequest:
         try:
-            return await sign(request)
+            signed: object = await sign(request)
         except AgentSDKError:
             raise
-        except Exception as error:
-            raise Unavailable(
-                f"the request to {self._place.url} could not be signed: {self._place.clean(str(error)) or type(error).__name__}",
-                hint="look at the function that the option `sign` names",
-            ) from error
+        except Exception as error:  # noqa: BLE001  (a boundary to code that is not ours; it was handed the key, and may say it)
+            raise self._unsigned(error) from None
+        if not isinstance(signed, HttpRequest):
+            raise self._unsigned(TypeError(f"it returned {type(signed).__name__}, and no HttpRequest"))
+        return signed
+
+    def _unsigned(self, error: Exception) -> Unavailable:
+        said = self._place.clean(str(error))
+        return Unavailable(
+            f"the request to {self._place.url} could not be signed: {type(error).__name__}{f': {said}' if said else ''}",
+            hint="look at the function that the option `sign` names",
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         self._headers = {
@@ -256,6 +268,8 @@ class HttpModel:
                 return Unavailable(f"the host of {place} cannot be found", hint="check base_url and the network")
             case aiohttp.ConnectionTimeoutError():
                 return Unavailable(f"no connection to {place} within {self._options.timeouts.connect_s:g} s")
+            case aiohttp.ClientHttpProxyError(status=407):
+                return AuthFailed(f"the proxy in front of {place} does not let us through (407)", hint=PROXY_HINT)
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 return Unavailable(f"the proxy in front of {place} cannot be used", hint="check the setting `proxy`, and that it runs")
             case aiohttp.ClientConnectorError():
@@ -335,5 +349,5 @@ def _metered(error: ModelError, assembly: object) -> ModelError:
 
 
 def _cause(error: Exception) -> Exception | None:
-    """Return the error as a cause to be shown; one that carries the request, and with it the key, is not."""
-    return None if isinstance(error, aiohttp.ClientResponseError) else error
+    """Return the error as a cause to be shown; one that carries the request, and with it the key or the address's query, is not."""
+    return None if isinstance(error, (aiohttp.ClientResponseError, aiohttp.InvalidURL, aiohttp.ConnectionTimeoutError)) else error

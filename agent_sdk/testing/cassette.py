@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.testing.cassette_file import Answered, Asked, CassetteMiss, Chunk, Exchange, Tape, parse_body, read_tape, write_tape
 from agent_sdk.testing.cassette_secrets import Cleaner
+from agent_sdk.testing.loopback import LoopbackServer
 
 Mode = Literal["record", "replay", "auto"]
 
@@ -20,7 +21,7 @@ _NOT_SENT = _HOP_BY_HOP | {"accept-encoding"}
 _NOT_KEPT = _HOP_BY_HOP | {"alt-svc", "cf-ray", "content-encoding", "date", "report-to", "server", "strict-transport-security"}
 
 
-class Cassette:
+class Cassette(LoopbackServer):
     """Records what goes to `upstream`, such as `https://api.openai.com`, into a file, or replays that file; an async context manager.
 
     Give `url`, with the path that the vendor's base address has, to what asks. Under `auto` an existing file is replayed and a missing one
@@ -37,15 +38,14 @@ class Cassette:
     def __init__(
         self, path: str | Path, *, upstream: str | None = None, mode: Mode = "auto", secrets: Iterable[str] = (), overwrite: bool = False
     ) -> None:
+        super().__init__()
         self._path = Path(path)
         self._upstream = upstream.rstrip("/") if upstream is not None else None
         self._is_recording = mode == "record" or (mode == "auto" and not self._path.exists())
         self._overwrites = overwrite
         self._cleaner = Cleaner(frozenset(secrets))
         self._tape = Tape([])
-        self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None
-        self.url = ""
         self.misses: list[CassetteMiss] = []
 
     @property
@@ -59,17 +59,13 @@ class Cassette:
             self._session = ClientSession(connector=connector, timeout=ClientTimeout(total=None), auto_decompress=True)
         else:
             self._tape = read_tape(self._path)
-        app = web.Application(client_max_size=256 * 1024 * 1024)
-        app.router.add_route("*", "/{path:.*}", self._record if self._is_recording else self._replay)
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(self, kind: object, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+    def routes(self, app: web.Application) -> None:
+        app.router.add_route("*", "/{path:.*}", self._record if self._is_recording else self._replay)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        await super().__aexit__(kind, *rest)
         if self._session is not None:
             await self._session.close()
         if self._is_recording and kind is None:

@@ -3,11 +3,7 @@
 import asyncio
 import gzip
 import json
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from aiohttp import web
 from pydantic import BaseModel, JsonValue
@@ -23,6 +19,7 @@ from agent_sdk.testing.chat_protocol import (
     write_events,
     write_whole,
 )
+from agent_sdk.testing.loopback import LoopbackServer
 from agent_sdk.testing.scripted_model import Call
 
 ServerReply = str | Call | list[Call] | Mapping[str, JsonValue] | BaseModel | ChatReply | RawReply
@@ -31,7 +28,7 @@ ServerReply = str | Call | list[Call] | Mapping[str, JsonValue] | BaseModel | Ch
 ServerItem = ServerReply | Callable[[ChatRequest], ServerReply]
 
 
-class FakeOpenAI:
+class FakeOpenAI(LoopbackServer):
     """Answers requests from `script`: one item each in order, or whatever a function of the request returns.
 
     Use it as an async context manager, or by `start_in_thread` from synchronous code. What is malformed gets the vendor's 400 and takes no
@@ -40,48 +37,21 @@ class FakeOpenAI:
     """
 
     def __init__(self, script: Callable[[ChatRequest], ServerReply] | Iterable[ServerItem], *, api_key: str | None = None) -> None:
+        super().__init__()
         self._respond = script if callable(script) else _in_order(script)
         self._api_key = api_key
-        self._runner: web.AppRunner | None = None
-        self.base_url = ""
         self.requests: list[ChatRequest] = []
         self.keys: list[str | None] = []
         self.peers: set[object] = set()
         self.hung_up = 0
 
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=256 * 1024 * 1024)
+    @property
+    def base_url(self) -> str:
+        """The address as OpenAI's clients want it."""
+        return f"{self.url}/v1"
+
+    def routes(self, app: web.Application) -> None:
         app.router.add_post("/v1/chat/completions", self._chat)
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    @contextmanager
-    def start_in_thread(self) -> Generator[Self]:
-        """Serve from a thread of its own until the block ends."""
-        started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-        async def serve() -> None:
-            async with self:
-                stop = asyncio.Event()
-                started.set_result((asyncio.get_running_loop(), stop))
-                await stop.wait()
-
-        thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True, name="fake-openai")
-        thread.start()
-        loop, stop = started.result(timeout=10)
-        try:
-            yield self
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join()
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         self.keys.append(http.headers.get("Authorization", "").removeprefix("Bearer ") or None)

@@ -2,16 +2,13 @@
 
 import asyncio
 import gzip
-import threading
-from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Self
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.testing.chat_protocol import Delivery, Malformed, RawReply
+from agent_sdk.testing.loopback import LoopbackServer
 from agent_sdk.testing.scripted_model import ScriptExhausted
 from agent_sdk.testing.sim.anthropic import AnthropicSpeaker
 from agent_sdk.testing.sim.faults import INSTEAD
@@ -34,7 +31,7 @@ _COUNTS = frozenset({"count", "countTokens"})
 _CUT = frozenset({"stall", "closed"})
 
 
-class SimServer:
+class SimServer(LoopbackServer):
     """Answers OpenAI's Chat Completions and Responses, Anthropic's Messages and Google's Gemini as `sim` says.
 
     Use it as an async context manager, or by `start_in_thread` from synchronous code. `url` is what vendors' SDKs of Anthropic and Google
@@ -44,11 +41,10 @@ class SimServer:
     """
 
     def __init__(self, sim: Sim, *, time_scale: float = 0.01, delivery: Delivery | None = None) -> None:
+        super().__init__()
         self.sim = sim
         self._time_scale = time_scale
         self._delivery = delivery or Delivery()
-        self._runner: web.AppRunner | None = None
-        self.url = ""
         self.refused: list[str] = []
         self.hung_up = 0
 
@@ -56,39 +52,9 @@ class SimServer:
     def openai_url(self) -> str:
         return f"{self.url}/v1"
 
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=256 * 1024 * 1024)
+    def routes(self, app: web.Application) -> None:
         for path, speaker, action in _ROUTES:
             app.router.add_post(path, _Endpoint(self, speaker, action).answer)
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    @contextmanager
-    def start_in_thread(self) -> Generator[Self]:
-        """Serve from a thread of its own until the block ends."""
-        started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-        async def serve() -> None:
-            async with self:
-                stop = asyncio.Event()
-                started.set_result((asyncio.get_running_loop(), stop))
-                await stop.wait()
-
-        thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True, name="sim-server")
-        thread.start()
-        loop, stop = started.result(timeout=10)
-        try:
-            yield self
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join()
 
     async def pause(self, delay_s: float) -> None:
         if delay_s > 0:
