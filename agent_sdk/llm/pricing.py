@@ -34,12 +34,14 @@ def price_of(usage: Usage, entry: CatalogEntry | None, *, is_kept_long: bool = F
 class PricedModel:
     """A vendor's adapter whose replies, and errors that know what was used, say what it cost.
 
-    A cost that is there already stays; where the vendor did not say what was used, there is none.
+    A cost that is there already stays; where the vendor did not say what was used, there is none. `name` is the model's in the catalog,
+    where requests give it another one.
     """
 
     model: Model
     catalog: Catalog
     vendor: str
+    name: str | None = None
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         try:
@@ -79,7 +81,7 @@ class PricedModel:
             usage.input_tokens or usage.output_tokens
         ):  # nobody answers with no tokens: they were not told
             return usage
-        entry = self.catalog.find(self.vendor, request.model)
+        entry = self.catalog.find(self.vendor, self.name if self.name is not None else request.model)
         if entry is None and answered_by:  # the vendor's alias for a model that is known by its own name
             entry = self.catalog.find(self.vendor, answered_by)
         return replace(usage, cost_usd=price_of(usage, entry, is_kept_long=request.settings.cache == "long"))
