@@ -279,13 +279,14 @@ class Run:
                 if fact.epoch:
                     self.purse.reserve(event.amounts)
             case BudgetRefused():
-                self.purse.refusals += 1
+                self.purse.refusals += 1 if fact.epoch else 0
             case BudgetSettled():
                 self.purse.settle()
             case ContextCompacted():
                 self._compacted(event)
             case ContextExceeded():
                 self.overflows += 1
+                self._used(event.usage, fact.epoch)
             case RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
                 self._ended(event, at)
             case UnknownEvent():

@@ -145,7 +145,7 @@ class _Cut:
         messages = self.run.conversation.messages[:upto]
         ratio = self.size.ratio
         pinned = sum(tokens_of_message(message) for message in messages if message.is_pinned)
-        room = self.target - self.size.rest - corrected(pinned, ratio) - self._summary_tokens - tokens_of_message(summary_message(""))
+        room = self.target - self.size.rest - corrected(pinned, ratio) - self._summary_tokens - tokens_of_message(summary_message(None))
         place = len(messages)
         while place and (size := corrected(tokens_of_message(messages[place - 1]), ratio)) <= room:
             room, place = room - size, place - 1

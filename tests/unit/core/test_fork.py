@@ -1,11 +1,17 @@
 """A fork keeps what was known at its event, under names of its own, and says what it does not know of the world."""
 
+from dataclasses import replace
+
 import pytest
 
+from agent_sdk.core.budget import NOTHING, Amounts, Purse, Shortfall, run_scope
 from agent_sdk.core.errors import JournalNewer, RequestError
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetRefused,
+    BudgetReserved,
+    BudgetSettled,
     CallMark,
     ChildFinished,
     ChildStarted,
@@ -35,7 +41,7 @@ from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, RunId, SessionId, StepId
 from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.messages import Message, ToolCallPart
 from agent_sdk.core.run import Run, fold
-from agent_sdk.core.usage import NO_USAGE
+from agent_sdk.core.usage import NO_USAGE, Usage
 
 OLD, NEW = RunId("old"), RunId("new")
 A, B = StepId("t1.1"), StepId("t1.2")
@@ -209,3 +215,35 @@ def test_a_child_counts_as_an_effect() -> None:
     assert [each.step for each in repeated_effects(history, 6)] == [A]
     done = facts(*BEGIN, ChildStarted(A, RunId("a"), "sub"), ChildFinished(A, RunId("a"), "succeeded"))
     assert repeated_effects(done, 3)[0].became == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "in_fork"),
+    [
+        (None, None),
+        (("tenant", run_scope(OLD)), ("tenant", run_scope(NEW))),
+        (("tenant", "session/s", run_scope(RunId("top"))), ("tenant", "session/s")),
+    ],
+)
+def test_a_fork_spends_from_the_shared_budgets_and_one_of_its_own(scopes: tuple[str, ...] | None, in_fork: tuple[str, ...] | None) -> None:
+    created = forked(facts(replace(CREATED, budgets=scopes)))[0].event
+    assert isinstance(created, RunCreated)
+    assert created.budgets == in_fork
+
+
+def test_what_the_source_reserved_and_spent_is_not_the_forks_to_settle() -> None:
+    lacking = Shortfall("budget_exceeded", "too much", f"run/{OLD}:calls", 5, 4, 0, 4)
+    paid_for = replace(CALLS, usage=Usage(10, 20))
+    history = facts(
+        replace(CREATED, budgets=("tenant", run_scope(OLD))),
+        RunClaimed(OwnerId("o")),
+        BudgetReserved(StepId("t1"), Amounts(0, 500, 4)),
+        paid_for,
+        BudgetRefused(StepId("t2"), lacking),
+    )
+    assert folded(history).purse == Purse(("tenant", run_scope(OLD)), Amounts(0, 500, 4), Amounts(0, 30, 1), 1)
+    run = folded(forked(history))
+    assert run.purse == Purse(("tenant", run_scope(NEW)))
+    assert run.usage.output_tokens == 20, "it is told what its past cost all the same"
+    settled = folded(forked([*history, Fact(6, 1, 6, BudgetSettled(Amounts(0, 30, 1), NOTHING))]))
+    assert settled.purse == run.purse

@@ -2,13 +2,19 @@
 
 from decimal import Decimal
 
+from agent_sdk.core.budget import Amounts, Shortfall
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetRefused,
+    BudgetReserved,
+    BudgetSettled,
     CallMark,
     CheckRefused,
     ChildFinished,
     ChildStarted,
+    ContextCompacted,
+    ContextExceeded,
     EffectCompensated,
     EffectCompensating,
     EffectDecided,
@@ -102,6 +108,11 @@ EVENTS: tuple[Event, ...] = (
         (CallMark(StepId("t1.1"), "count", "ab"),),
         message=Message("assistant", (TextPart(TEXT),)),
     ),
+    BudgetReserved(StepId("t2"), Amounts(80_000_000, 4_000, 4)),
+    BudgetRefused(StepId("t2"), Shortfall("budget_exceeded", "a call more would be too many", "run/run-1:calls", 1, 5, 5, 0)),
+    BudgetSettled(Amounts(10_000_000, 30, 1), Amounts(70_000_000, 3_970, 3)),
+    ContextCompacted(4, (_STEP,), 9_000, 4_000, StepId("summary.3"), summary=TEXT),
+    ContextExceeded(StepId("t2"), TEXT),
     UnknownEvent("run.teleported", 3),
 )
 

@@ -1,5 +1,6 @@
 import pytest
 
+from agent_sdk.core.budget import Shortfall
 from agent_sdk.core.envelope import EVENT_CLASSES
 from agent_sdk.core.events import (
     ApprovalDecided,
@@ -80,6 +81,12 @@ def test_summaries_say_what_matters_and_leave_out_what_is_usual() -> None:
     assert said["step.retried"] == "count failed: tool_timed_out, attempt 1; tried again in 1.5 s"
     assert said["plan.rejected"] == "plan rejected: unknown_tool"
     assert said["model.called"] == "gpt answered t1 (turn): 10 + 20 tokens, 1 calls, 2 attempts, stopped: length"
+    assert said["budget.reserved"] == "budget reserved for t2: $0.08, 4000 tokens, 4 calls"
+    assert said["budget.refused"] == "budget refused for t2: a call more would be too many"
+    assert said["budget.settled"] == "budget settled: $0.01, 30 tokens, 1 calls spent, $0.07, 3970 tokens, 3 calls released"
+    assert said["context.compacted"] == "context compacted from about 9000 to 4000 tokens: 4 messages kept, 1 outputs cleared"
+    assert said["context.exceeded"] == "t2 was too long for the model"
+    assert summary_of(RunWaiting("budget", shortfall=Shortfall("price_unknown", "no price"))) == "waits: budget (no price)"
     assert said["run.teleported"] == "event run.teleported v3 is not known to this version"
     assert summary_of(RunWaiting("approval")) == "waits: approval"
     assert summary_of(ModelCalled(StepId("t1"), "turn", "m", Usage(), "end", ())) == "m answered t1 (turn): 0 + 0 tokens"
