@@ -554,12 +554,16 @@ class ContextCompacted:
 
 @dataclass(frozen=True, slots=True)
 class ContextExceeded:
-    """The model said of the question `step` that it is too long; the conversation is made shorter, and the question is put again."""
+    """The model said of the question `step` that it is too long; the conversation is made shorter, and the question is put again.
+
+    `usage` is what the tries before that are known to have used.
+    """
 
     BODY: ClassVar[tuple[str, ...]] = ("message",)
     type: ClassVar[str] = "context.exceeded"
     step: StepId
     message: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

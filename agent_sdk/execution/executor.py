@@ -416,7 +416,7 @@ class Executor:
             pass
         except AgentSDKError as error:
             if isinstance(error, ContextTooLong) and ask.purpose in {"turn", "compact"} and self._run.overflows < MAX_OVERFLOWS:
-                self._sequencer.post(ContextExceeded(ask.request.id, error.message))
+                self._sequencer.post(ContextExceeded(ask.request.id, error.message, error.usage))
             else:
                 self._sequencer.post(failed(error).event(ask.request.id, 1, "read"))
         except asyncio.CancelledError:

@@ -102,7 +102,9 @@ class RecordedModel:
             ),
         )
         if isinstance(event, ContextExceeded):
-            raise ContextTooLong(event.message or "")
+            error = ContextTooLong(event.message or "")
+            error.usage = event.usage
+            raise error
         if not isinstance(event, ModelCalled):
             raise _error_of(event, ModelError)
         if event.message is None:
