@@ -24,7 +24,7 @@ OutputT = TypeVar("OutputT")
 LOOK_S = 1.0
 """How often one looks whether a child of the run waits for a person."""
 CHILDREN = 1000
-SOON_US = 60_000_000
+SOON_US = 45_000_000
 """A run that waits for a budget, but no longer than this, waits for others to give back what they reserved: it goes on by itself."""
 
 
