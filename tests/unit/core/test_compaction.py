@@ -97,7 +97,8 @@ def test_what_was_learned_of_its_length_is_kept_as_a_ratio() -> None:
     assert toy.run.overflows == 2
     assert toy.run.measured is not None
     toy.post(compacted(3, "t1.1"))
-    assert (toy.run.measured, toy.run.ratio, toy.run.overflows) == (None, 1.5, 0)
+    learned: tuple[object, ...] = toy.run.measured, toy.run.ratio, toy.run.overflows
+    assert learned == (None, 1.5, 0)
 
 
 @pytest.mark.parametrize(("stop", "text"), [("end", "in short"), ("refused", "")])
@@ -119,14 +120,12 @@ def test_an_erased_summary_is_an_empty_one() -> None:
 
 
 def test_of_a_large_output_the_model_is_shown_the_beginning() -> None:
-    toy = turn(begun(), "x" * 50, shown_chars=10)
-    (shown,) = outputs(toy.run)
-    assert shown == {
-        "preview": "x" * 10,
-        "artifact": "t1.1",
-        "note": "this is the beginning of 50 characters; read_artifact reads the rest",
-    }
-    assert outputs(turn(begun(), {"é": 1}, shown_chars=4).run) == [{"preview": '{"é"', "artifact": "t1.1", "note": note.format(8)}]
+    def preview(beginning: str, chars: int) -> JsonValue:
+        note = f"this is the beginning of {chars} characters; read_artifact reads the rest"
+        return {"preview": beginning, "artifact": "t1.1", "note": note}
+
+    assert outputs(turn(begun(), "x" * 50, shown_chars=10).run) == [preview("x" * 10, 50)]
+    assert outputs(turn(begun(), {"é": 1}, shown_chars=4).run) == [preview('{"é"', 8)]
     assert outputs(turn(begun(), {"é": 1}, shown_chars=8).run) == [{"é": 1}]
 
 
