@@ -11,7 +11,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.messages import Message, TextPart, ToolCallPart
 from agent_sdk.core.model import ModelRequest, Stop
-from agent_sdk.core.ports import Answer, Ask, Checker, Planner, Propose
+from agent_sdk.core.ports import Answer, Ask, Checker, Compact, Planner, Propose
 from agent_sdk.core.usage import Usage
 from tests.unit.core.toy import OWNER, Toy, new_run
 
@@ -68,6 +68,8 @@ def drive(planner: Planner, checker: Checker, toy: Toy, replies: Iterable[JsonVa
                 else:
                     toy.accept(*plan.steps, result=plan.result)
                     return None
+            case Compact(event=event):
+                toy.post(event)
             case Answer() as answer:
                 return answer
 
