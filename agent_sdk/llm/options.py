@@ -1,14 +1,17 @@
 """What an operator says about a vendor: key, address and patience. The adapters take it as checked."""
 
 import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote_plus, unquote, urlencode, urlsplit, urlunsplit
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.llm.vendor_errors import Place
 
 OPENAI_URL = "https://api.openai.com/v1"
+_SECRET_CHARS = 4
+"""What is shorter is no secret, and would be cut out of the middle of words."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 
 
@@ -49,7 +52,7 @@ Sign = Callable[[HttpRequest], Awaitable[HttpRequest]]
 class VendorOptions:
     """How to reach a vendor, or a server that speaks its protocol. `api_key` None sends no key.
 
-    `headers` and `query` go with every request, and what the values of `headers` are is shown nowhere; `proxy` is an http URL. `sign` is
+    `headers` and `query` go with every request, and what their values are is shown nowhere; `proxy` is an http URL. `sign` is
     asked for every request, and goes last.
 
     Raises:
@@ -81,12 +84,23 @@ class VendorOptions:
     @property
     def place(self) -> Place:
         """The address as it may be shown: without user and password."""
-        return Place(_without_user(self.base_url), self.api_key, tuple(self.headers.values()))
+        return Place(_without_user(self.base_url), self.api_key, self._more_secrets())
 
     def url(self, path: str) -> str:
         """Return the address of a path below `base_url`, with the query."""
         url = self.base_url.rstrip("/") + path
         return f"{url}{'&' if '?' in path else '?'}{urlencode(self.query)}" if self.query else url
+
+    def _more_secrets(self) -> tuple[str, ...]:
+        """Return all else that was given in confidence, as a server might repeat it, the longest first."""
+        given = [*self.headers.values(), *self.query.values(), *map(quote_plus, self.query.values())]
+        for url in (self.base_url, self.proxy or ""):
+            parts = urlsplit(url)
+            password = unquote(parts.password or "")
+            pair = f"{unquote(parts.username or '')}:{password}".encode()
+            given += [parts.password or "", password, b64encode(pair).decode() if password else ""]
+        told = {" ".join(text.split()) for text in given}
+        return tuple(sorted((text for text in told if len(text) >= _SECRET_CHARS), key=len, reverse=True))
 
     def has_host(self, host: str) -> bool:
         """Say whether the vendor's own server is asked."""

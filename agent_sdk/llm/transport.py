@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import aiohttp
 
@@ -220,12 +220,12 @@ class HttpModel:
             return await session.post(request.url, data=data, headers=request.headers, allow_redirects=False)
         except aiohttp.ClientConnectionError:  # of which some are ValueErrors too
             raise
-        except (aiohttp.InvalidURL, ValueError) as error:
+        except (aiohttp.NonHttpUrlClientError, ValueError) as error:
             raise self._unsigned(error) from None
 
     async def _signed(self, sign: Sign, request: HttpRequest) -> HttpRequest:
         try:
-            signed: object = await sign(request)
+            signed = cast("object", await sign(request))
         except AgentSDKError:
             raise
         except Exception as error:  # noqa: BLE001  (a boundary to code that is not ours; it was handed the key, and may say it)
@@ -350,4 +350,4 @@ def _metered(error: ModelError, assembly: object) -> ModelError:
 
 def _cause(error: Exception) -> Exception | None:
     """Return the error as a cause to be shown; one that carries the request, and with it the key or the address's query, is not."""
-    return None if isinstance(error, (aiohttp.ClientResponseError, aiohttp.InvalidURL, aiohttp.ConnectionTimeoutError)) else error
+    return None if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ConnectionTimeoutError)) else error

@@ -48,8 +48,8 @@ class Place:
     more_secrets: tuple[str, ...] = ()
 
     def clean(self, text: str) -> str:
-        """Return text in one line of at most 500 characters, without the secrets."""
-        line = " ".join(text.split())
+        """Return text in one line of at most 500 characters, without the secrets and without anything that steers a terminal."""
+        line = "".join([char if char.isprintable() else "\ufffd" for char in " ".join(text.split())])
         for secret in (self.secret, *self.more_secrets):
             if secret:
                 line = line.replace(secret, "[secret]")
@@ -70,6 +70,7 @@ STATUSES: Mapping[int, type[ModelError]] = {
     401: AuthFailed,
     402: QuotaExhausted,
     403: AuthFailed,
+    407: AuthFailed,
     408: Unavailable,
     409: Unavailable,
     413: ContextTooLong,
@@ -119,6 +120,7 @@ OPENAI = ErrorTable(
 )
 _RETRY_INFO = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"')
 """How long to wait, as Google says it inside its errors (google.rpc.RetryInfo)."""
+PROXY_HINT = "the proxy wants to know who asks: check user and password in the setting `proxy`"
 _HINTS: Mapping[type[ModelError], str] = {
     RateLimited: "wait, or ask for a higher limit",
     ContextTooLong: "shorten the goal or what tools return, or take a model with a larger context",
@@ -135,11 +137,13 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, place: Place, 
     kind = _by_words(words, message, table) if status < 500 else None
     kind = kind or table.statuses.get(status) or (Unavailable if status >= 500 else BadRequest)
     request_id = table.request_id(headers)
-    text = f"{place.url} answered {status}: {place.clean(message) or 'no message'}" + (f" (request {request_id})" if request_id else "")
+    text = f"{place.url} answered {status}: {place.clean(message) or 'no message'}"
+    if request_id:
+        text += f" (request {place.clean(request_id)})"
     wait_s = retry_after_s(headers) if kind.retryable else None
     if wait_s is None and kind.retryable and (told := _RETRY_INFO.search(body)):
         wait_s = float(told[1])
-    return kind(text, hint=_HINTS.get(kind), retry_after_s=wait_s)
+    return kind(text, hint=PROXY_HINT if status == 407 else _HINTS.get(kind), retry_after_s=wait_s)
 
 
 def error_inside(error: JsonValue, place: Place, table: ErrorTable = OPENAI) -> ModelError:
@@ -221,11 +225,11 @@ def _reasons(detail: JsonValue) -> Iterator[JsonValue]:
 
 
 def _excerpt(text: str) -> str:
-    """Return what a page says to people: its title, or the text between its tags."""
+    """Return what a page says to people: its title, or the text between its tags; in one pass, whatever a server made of it."""
     if not text.lstrip().startswith("<"):
         return text
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return "an HTML page, " + (title[1].strip() if title else re.sub(r"<[^>]*>", " ", text))
+    title = re.search(r"<title[^<>]*>([^<]*)</title>", text, re.IGNORECASE)
+    return "an HTML page, " + (title[1].strip() if title else re.sub(r"<[^<>]*>", " ", text))
 
 
 def _seconds(text: str | None) -> float | None:
@@ -237,7 +241,7 @@ def _until(date: str, now: str | None) -> float | None:
     try:
         until = datetime.fromisoformat(date) if "T" in date[:11] else parsedate_to_datetime(date)
         return max(0.0, (until - parsedate_to_datetime(now or "")).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

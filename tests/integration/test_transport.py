@@ -1,16 +1,21 @@
 """What goes out beside a question: headers, a query, a proxy's address and a signature; and questions of another kind."""
 
 import asyncio
+import contextlib
+import re
 import ssl
+import traceback
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pytest
 import trustme
 
 from agent_sdk.core.errors import AuthFailed, ConfigError, ModelError, Unavailable
-from agent_sdk.llm import CertificateRefused, OpenAIOptions
+from agent_sdk.llm import CertificateRefused, OpenAIOptions, Timeouts
 from agent_sdk.llm.openai_chat import OpenAIChat
 from agent_sdk.llm.openai_responses import OpenAIResponses
 from agent_sdk.llm.options import HttpRequest, VendorOptions
@@ -46,6 +51,30 @@ async def listening(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncGe
         yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
 
 
+@asynccontextmanager
+async def replying(answer: Callable[[bytes], bytes]) -> AsyncGenerator[int]:
+    """Serve raw answers to the heads of requests, and give the port."""
+    ended: list[asyncio.Event] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(end := asyncio.Event())
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if length := re.search(rb"content-length: (\d+)", head, re.IGNORECASE):
+                await reader.readexactly(int(length[1]))
+            writer.write(answer(head))
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        end.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        for end in ended:
+            await end.wait()
+
+
+KEY = "sk-secret"
 CHAT = plain("hello", whole(said("Hello."))).body
 
 
@@ -99,7 +128,7 @@ async def test_a_signature_goes_last_and_may_change_and_take_away_anything() -> 
 @pytest.mark.parametrize(
     ("raised", "kind", "says"),
     [
-        (ValueError("no role for sk-secret"), Unavailable, r"could not be signed: no role for \[secret\]"),
+        (ValueError("no role for sk-secret"), Unavailable, r"could not be signed: ValueError: no role for \[secret\]"),
         (OSError(), Unavailable, "could not be signed: OSError"),
         (AuthFailed("the token has expired"), AuthFailed, "the token has expired"),
     ],
@@ -108,8 +137,57 @@ async def test_a_signature_that_fails_is_an_error_of_the_call(raised: Exception,
     async def sign(request: HttpRequest) -> HttpRequest:
         raise raised
 
-    with pytest.raises(kind, match=says):
-        await asked(OpenAIOptions("sk-secret", "http://models.example/v1", sign=sign))
+    with pytest.raises(kind, match=says) as caught:
+        await asked(OpenAIOptions(KEY, "http://models.example/v1", sign=sign))
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "change", [{"url": "ftp://x/sk-secret"}, {"url": "http://[sk-secret"}, {"headers": {"X-New": "a\nsk-secret: b"}}, None], ids=str
+)
+async def test_what_a_signature_makes_unsendable_is_an_error_of_the_call_without_the_key(change: dict[str, object] | None) -> None:
+    async def sign(request: HttpRequest) -> HttpRequest:
+        return cast("HttpRequest", None if change is None else replace(request, **cast("dict[str, Any]", change)))
+
+    async with replying(lambda _: b"") as port:
+        with pytest.raises(Unavailable, match="could not be signed") as caught:
+            await asked(OpenAIOptions(KEY, f"http://127.0.0.1:{port}/v1", sign=sign))
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_server_that_repeats_all_it_was_sent_is_quoted_without_secrets() -> None:
+    def repeated(head: bytes) -> bytes:
+        return b"HTTP/1.1 401 No\r\nContent-Type: text/plain\r\nX-Request-Id: sk-secret\r\nConnection: close\r\n\r\n" + head
+
+    async with replying(repeated) as port:
+        options = OpenAIOptions(
+            KEY,
+            "http://there.example/v1",
+            headers={"X-Corp": "header-secret"},
+            query={"sig": "query secret"},
+            proxy=f"http://me:proxy-secret@127.0.0.1:{port}",
+        )
+        with pytest.raises(AuthFailed) as caught:
+            await asked(options)
+    assert caught.value.message.count("[secret]") >= 4
+    assert "secret" not in caught.value.message.replace("[secret]", "")
+    assert b64encode(b"me:proxy-secret").decode() not in caught.value.message
+
+
+async def test_a_connection_that_takes_too_long_is_told_without_the_query() -> None:
+    async with replying(lambda _: b"") as port:  # which waits for a head, and gets the greeting of TLS
+        options = OpenAIOptions(KEY, f"https://127.0.0.1:{port}/v1", Timeouts(connect_s=0.05), query={"sig": KEY})
+        with pytest.raises(Unavailable, match="no connection") as caught:
+            await asked(options)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_lets_nobody_through_is_named_as_what_to_mend(scheme: str) -> None:
+    async with replying(lambda _: b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") as port:
+        with pytest.raises(AuthFailed, match="407") as caught:
+            await asked(OpenAIOptions("sk-1", f"{scheme}://there.example/v1", proxy=f"http://me:secret@127.0.0.1:{port}"))
+    assert "the setting `proxy`" in (caught.value.hint or "")
 
 
 async def test_a_question_of_another_kind_carries_headers_of_its_own() -> None:

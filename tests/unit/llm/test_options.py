@@ -53,3 +53,11 @@ def test_a_bad_organization_is_refused() -> None:
 def test_a_timeout_is_above_zero(value: float) -> None:
     with pytest.raises(ConfigError, match="idle_s"):
         Timeouts(idle_s=value)
+
+
+def test_all_that_was_given_in_confidence_is_cut_out_of_what_a_server_says() -> None:
+    options = OpenAIOptions(
+        None, "https://me:p%40ss-1@host/v1", headers={"X-Corp": "corp-7", "X-On": "1"}, query={"sig": "a b/c"}, proxy="http://me:prox-1@p:1"
+    )
+    said = "1 p%40ss-1 p@ss-1 corp-7 a+b%2Fc a b/c prox-1 bWU6cEBzcy0x"
+    assert options.place.clean(said) == "1" + " [secret]" * 7

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from pydantic import JsonValue
@@ -37,6 +38,7 @@ def body(message: str, code: str | None = None, kind: str | None = None) -> byte
         (401, b"", AuthFailed),
         (402, body("no money"), QuotaExhausted),
         (403, b"Forbidden", AuthFailed),
+        (407, b"", AuthFailed),
         (404, body("no such model", "model_not_found"), BadRequest),
         (408, b"", Unavailable),
         (422, b'{"detail": "wrong"}', BadRequest),
@@ -153,3 +155,22 @@ def test_what_is_not_the_protocol_is_shown_in_part() -> None:
     assert isinstance(error, ReplyInvalid)
     assert error.message == "http://here/v1 sent what is not JSON: an HTML page, Login"
     assert not_the_protocol("a reply without choices", b"", PLACE).message.endswith("a reply without choices")
+
+
+@pytest.mark.parametrize("page", [b"<" * 60_000, b"<title" * 10_000, b"<title>" * 9_000], ids=["open", "half", "titles"])
+def test_a_page_made_to_be_slow_to_read_is_read_in_one_pass(page: bytes) -> None:
+    began_at = time.process_time()
+    assert "an HTML page" in refusal(502, {}, page, PLACE).message
+    assert time.process_time() - began_at < 0.5
+
+
+def test_a_date_that_no_calendar_has_says_nothing() -> None:
+    assert (
+        retry_after_s({"Retry-After": "Mon, 999999999999999999999 Jan 2024 00:00:00 GMT", "Date": "Mon, 01 Jan 2024 00:00:00 GMT"}) is None
+    )
+
+
+def test_neither_the_message_nor_the_request_s_id_steers_a_terminal_or_tells_the_key() -> None:
+    error = refusal(401, {"x-request-id": "sk-secret\x1b[2J"}, body("sk-secret \x1b]0;title\x07\r\nWARNING a line of its own"), PLACE)
+    assert error.message.isprintable()
+    assert "sk-secret" not in error.message
