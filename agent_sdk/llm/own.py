@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import cast
 
 from agent_sdk.core.codec import dump
 from agent_sdk.core.errors import AgentSDKError, ModelError
@@ -9,7 +11,12 @@ from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Model
 from agent_sdk.core.strict_json import require_storable
+from agent_sdk.core.usage import Usage
 from agent_sdk.llm.retry import close_stream
+from agent_sdk.llm.wire import MOST_TOKENS
+
+_MOST_USD = 1_000_000
+_USAGE_HINT = "give whole numbers of tokens, none below 0, and a Decimal or None as cost_usd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,8 @@ class OwnModel:
     async def complete(self, request: ModelRequest) -> ModelReply:
         try:
             return _checked(await self.model.complete(request))
-        except AgentSDKError:
+        except AgentSDKError as error:
+            _check_usage(error)
             raise
         except Exception as error:
             raise self._broken(error) from error
@@ -33,7 +41,8 @@ class OwnModel:
                 if isinstance(delta, ReplyDone):
                     _checked(delta.reply)
                 yield delta
-        except AgentSDKError:
+        except AgentSDKError as error:
+            _check_usage(error)
             raise
         except Exception as error:
             raise self._broken(error) from error
@@ -58,4 +67,25 @@ def _checked(reply: object) -> ModelReply:
         raise ModelError(
             f"the model object's reply cannot be kept: {error}", hint="reply in whole characters and plain JSON data"
         ) from error
+    if not _is_possible(reply.usage):
+        raise ModelError(f"the model object says that it used {reply.usage!r}"[:1000], hint=_USAGE_HINT)
     return reply
+
+
+def _check_usage(error: AgentSDKError) -> None:
+    """Take away what cannot have been used: it would spoil the ledger of every budget that the run spends from."""
+    if isinstance(error, ModelError) and error.usage is not None and not _is_possible(error.usage):
+        error.usage = None
+
+
+def _is_possible(usage: Usage) -> bool:
+    counts: tuple[object, ...] = (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.reasoning_tokens,
+        usage.cache_write_tokens,
+    )
+    cost = cast("object", usage.cost_usd)
+    is_counted = all(type(each) is int and 0 <= each <= MOST_TOKENS for each in counts)
+    return is_counted and (cost is None or (isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost <= _MOST_USD))

@@ -9,7 +9,8 @@ from agent_sdk.core.codec import adapter, from_json
 from agent_sdk.llm.vendor_errors import ErrorTable, Place, not_the_protocol
 
 T = TypeVar("T")
-_MOST = 2**53
+MOST_TOKENS = 10**9
+"""No call uses more tokens; what a server claims beyond it would not fit the ledger once it has a price."""
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})", re.IGNORECASE
 )
@@ -47,7 +48,7 @@ def read_wire(kind: type[T], value: object, place: Place, errors: ErrorTable) ->
 
 def count(value: JsonValue) -> int:
     """Return a number of tokens; one that is missing, negative or no whole number is 0: the reply was paid for, and is not thrown away."""
-    return min(value, _MOST) if type(value) is int and value > 0 else 0
+    return min(value, MOST_TOKENS) if type(value) is int and value > 0 else 0
 
 
 def count_within(usage: dict[str, JsonValue], group: str, name: str) -> int:

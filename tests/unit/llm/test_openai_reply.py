@@ -202,7 +202,7 @@ def test_nothing_that_comes_is_more_than_a_model_error(sent: bytes) -> None:
         ("many", Usage()),
         ({"prompt_tokens": -5, "completion_tokens": "7"}, Usage()),
         ({"prompt_tokens": 1.5, "completion_tokens": True, "prompt_tokens_details": []}, Usage()),
-        ({"prompt_tokens": 10**30, "completion_tokens": 1}, Usage(2**53, 1)),
+        ({"prompt_tokens": 10**30, "completion_tokens": 1}, Usage(10**9, 1)),
         ({"prompt_tokens": 5, "completion_tokens": 6, "completion_tokens_details": {"reasoning_tokens": 2}}, Usage(5, 6, 0, 2)),
     ],
 )

@@ -1,4 +1,6 @@
 from collections.abc import AsyncGenerator
+from decimal import Decimal
+from typing import cast
 
 import pytest
 
@@ -78,3 +80,30 @@ async def test_a_reply_that_the_journal_cannot_keep_is_refused(part: TextPart | 
         await OwnModel(Own(reply(part))).complete(REQUEST)
     with pytest.raises(ModelError, match="cannot be kept"):
         await streamed(Own(reply(part)))
+
+
+IMPOSSIBLE = (
+    Usage(10**18, 1),
+    Usage(-5, 1),
+    Usage(1, 1, cached_tokens=-1),
+    Usage(cast("int", 1.5), 1),
+    Usage(cast("int", True), 1),
+    Usage(1, 1, cost_usd=Decimal(-1)),
+    Usage(1, 1, cost_usd=Decimal("NaN")),
+    Usage(1, 1, cost_usd=Decimal("1e30")),
+    Usage(1, 1, cost_usd=cast("Decimal", 0.5)),
+)
+
+
+@pytest.mark.parametrize("usage", IMPOSSIBLE, ids=str)
+async def test_usage_that_cannot_be_never_reaches_the_ledger(usage: Usage) -> None:
+    told = ModelReply(Message("assistant", (TextPart("fine"),)), usage)
+    with pytest.raises(ModelError, match="says that it used"):
+        await OwnModel(Own(told)).complete(REQUEST)
+    with pytest.raises(ModelError, match="says that it used"):
+        await streamed(Own(told))
+    failed = Overloaded("busy")
+    failed.usage = usage
+    with pytest.raises(Overloaded) as caught:
+        await OwnModel(Own(failed)).complete(REQUEST)
+    assert caught.value.usage is None
