@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from pydantic import JsonValue
 
+from agent_sdk.core.messages import files_in
 from agent_sdk.core.strict_json import parse_json
 from agent_sdk.tools.http.secrets import Secrets
 from agent_sdk.tools.plain import MAX_DEPTH, NotPlainError, plain
@@ -89,9 +90,12 @@ def shown_body(body: bytes, content_type: str, secrets: Secrets, *, is_cut: bool
     text, note = _decoded(body, codec, is_cut=is_cut)
     if _JSON.fullmatch(media) and not is_cut:
         try:
-            return Shown(plain(secrets.clean_json(parse_json(text)), MAX_DEPTH - 10), note)
+            value = plain(secrets.clean_json(parse_json(text)), MAX_DEPTH - 10)
         except (ValueError, NotPlainError) as error:
             note = f"it is no JSON that can be kept: {secrets.clean(str(error))[:200]}"
+        else:
+            if not files_in([value]):  # else a server could put a file, or an address to fetch one from, before the model: it stays text
+                return Shown(value, note)
     return Shown(secrets.clean_cut(text) if is_cut else secrets.clean(text), note)
 
 
