@@ -90,6 +90,7 @@ class Executor:
         self._went_round = True
         self._changes: tuple[CodeChange, ...] = ()
         self._guarding: asyncio.TimerHandle | None = None
+        self._must_read = False
         self._must_see_children = False
         self._must_judge_goal = parts.guards is not None
         self._ahead_us = lease.ahead_us(parts.clock)
@@ -147,6 +148,10 @@ class Executor:
         self._flights.cancel_all(spared)
         self._wake.set()
 
+    def expect_mail(self) -> None:
+        """Read the inbox at the beginning, however new the run is."""
+        self._must_read = True
+
     async def take_mail(self) -> None:
         """Turn every unread inbox item into its event; from a message on they wait until the question under way is answered."""
         was_cancelled = self._run.cancel_requested
@@ -160,7 +165,7 @@ class Executor:
     async def _walk(self) -> Outcome:
         run = self._run
         require_readable(run)
-        is_new = run.epoch == 0 and run.head == 1 and self._now_us() - run.created_at <= QUEUED_US
+        is_new = run.epoch == 0 and run.head == 1 and not self._must_read and self._now_us() - run.created_at <= QUEUED_US
         self._sequencer.post(RunClaimed(self._lease.claim.owner))
         if not is_new:
             self._changes = code_changes(run, self._parts.agent.digests())

@@ -32,6 +32,7 @@ class Performance:
     _executor: Executor | None = None
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _is_suspended: bool = False
+    _has_mail: bool = False
 
     async def perform(self) -> None:
         """Perform the run; what goes wrong is kept for whoever waits, and logged."""
@@ -40,6 +41,8 @@ class Performance:
                 self._executor = self.build(self.run, self.lease, deps)
                 if self._is_suspended:
                     self._executor.interrupt("suspend")
+                if self._has_mail:
+                    self._executor.expect_mail()
                 self.outcome = await self._executor.drive()
         except Exception as error:  # noqa: BLE001  (the outermost edge of a run: the error goes to whoever waits for it)
             if self.outcome is None:
@@ -73,7 +76,10 @@ class Performance:
             await self._over.wait()
 
     async def take_mail(self) -> None:
-        if self._executor is not None and not self.is_over:
+        """Have the run's mail read; where its dependencies do not stand yet, as soon as they do."""
+        if self._executor is None:
+            self._has_mail = True
+        elif not self.is_over:
             await self._executor.take_mail()
 
     def let_go(self) -> None:

@@ -29,6 +29,19 @@ def resting(seconds: float) -> Agent[None, str]:
     return Agent(name="rester", model=ScriptedModel([Call("rest", {"seconds": seconds}), "done"]), tools=[rest])
 
 
+def test_what_is_sent_to_a_run_before_it_begins_is_read_when_it_begins() -> None:
+    async def scene() -> None:
+        agent = resting(100)
+        async with Runtime.open(app=App([agent]), world=world()) as runtime:
+            run = await runtime.start(agent, "rest")
+            await runtime.send(run.run_id, "and quickly")
+            await run.result()
+            kinds = [fact.event.type async for fact in run.facts()]
+            assert kinds[:3] == ["run.created", "run.claimed", "message.received"]
+
+    run_virtual(scene())
+
+
 def test_a_run_that_another_process_took_is_let_go_of() -> None:
     async def scene() -> None:
         agent = resting(100 * LEASE_S)
