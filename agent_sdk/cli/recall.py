@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,14 +61,25 @@ class Recall:
     def wake(self, run_id: RunId, *options: str) -> str:
         return self._command("wake", run_id, *options)
 
+    def budget(self, row: str) -> str:
+        """Return the command that raises the budget of a row of the ledger, `{scope}:{unit}`; where there is none, what there is to do."""
+        scope, _, unit = row.rpartition(":")
+        if not unit:
+            return "mend that, then resume the run"
+        kind, _, name = scope.partition("/")
+        options = [f"--{kind}", name] if name else []
+        return self._line(["budget", "set", f"--{unit}", "AMOUNT", *options])
+
     def follow(self, run_id: RunId) -> str:
         return self._command("events", run_id, "--follow")
 
     def _command(self, name: str, *names: str, performs: bool = False) -> str:
-        words = [self.program, *_option("--config", self.config), "runs", name]
-        words += [word if "|" in word else shlex.quote(word) for word in names]
-        if performs:
-            words += [*_option("--app", self.app), *_option("--base-url", self.base_url)]
+        performing = [*_option("--app", self.app), *_option("--base-url", self.base_url)] if performs else []
+        return self._line(["runs", name, *names], performing)
+
+    def _line(self, names: Sequence[str], options: Sequence[str] = ()) -> str:
+        words = [self.program, *_option("--config", self.config)]
+        words += [*(word if "|" in word else shlex.quote(word) for word in names), *options]
         if self.journal is not None and without_secrets(self.journal) != self.journal:
             return " ".join([*words, "--journal", '"$AGENT_SDK__JOURNAL"'])
         return " ".join([*words, *_option("--journal", self.journal)])

@@ -143,6 +143,8 @@ def _wait_lines(run: Run, recall: Recall, decided: Mapping[StepId, str]) -> Iter
                 yield f"{safe(step)} is the child run {pending.child}: {recall.show(pending.child or run.run_id)}"
             case "timer":
                 yield f"{safe(step)} waits until {_time(pending.wake_at)}"
+    if run.reason == "budget" and run.shortfall is not None:
+        yield f"{safe(redact_text(run.shortfall.message))}: {recall.budget(run.shortfall.row)}"
     for change in run.changes if run.reason == "code_changed" else ():
         yield f"{safe(change.part)} has changed: {change.pinned[:12]} when the run was created, now {(change.current or 'gone')[:12]}"
     if run.reason in {"crash_loop", "code_changed"}:

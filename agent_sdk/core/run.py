@@ -608,7 +608,7 @@ def _cleared(message: Message, calls: frozenset[StepId]) -> Message:
 READ_ARTIFACT = "read_artifact"
 """The tool that reads what was left out of an output."""
 SUMMARY = "Summary of the conversation up to here:"
-CLEARED = "[this output was taken out to save room; read_artifact reads it by the id of its call]"
+CLEARED = "[this output was taken out to save room]"
 _EDITED = "a person changed the arguments before the call was made"
 _CHILD_ENDS: Mapping[ChildEnd, str] = {
     "succeeded": "succeeded",

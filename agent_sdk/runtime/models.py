@@ -60,9 +60,7 @@ class Models:
         Raises:
             ConfigError, StorageError: the store cannot be used.
         """
-        if self.settings is None:
-            return
-        settings = self.settings.settings
+        settings = self.loaded().settings
         is_postgres = urlsplit(journal).scheme in {"postgres", "postgresql"}
         url = settings.rate_store if settings.rate_store is not None else journal if is_postgres else None
         if url is None:

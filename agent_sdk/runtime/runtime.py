@@ -103,7 +103,7 @@ class Runtime(Mailing):
             stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
-            if app.agents:
+            if any(isinstance(agent.model, str) for agent in app.known):
                 await models.share(url)
             pools = _make_pools(settings)
             stack.callback(pools.close)

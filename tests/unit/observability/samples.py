@@ -109,7 +109,7 @@ EVENTS: tuple[Event, ...] = (
         message=Message("assistant", (TextPart(TEXT),)),
     ),
     BudgetReserved(StepId("t2"), Amounts(80_000_000, 4_000, 4)),
-    BudgetRefused(StepId("t2"), Shortfall("budget_exceeded", "a call more would be too many", "run/run-1:calls", 1, 5, 5, 0)),
+    BudgetRefused(StepId("t2"), Shortfall("budget_exceeded", "a call more would be too many", "tenant:calls", 1, 5, 5, 0)),
     BudgetSettled(Amounts(10_000_000, 30, 1), Amounts(70_000_000, 3_970, 3)),
     ContextCompacted(4, (_STEP,), 9_000, 4_000, StepId("summary.3"), summary=TEXT),
     ContextExceeded(StepId("t2"), TEXT),
