@@ -185,7 +185,7 @@ PLAIN: list[Exchange] = [
         "absurd usage",
         message(text("Hi"), usage={"input_tokens": "many", "output_tokens": 10**30}),
         differs="the SDK passes on what is no number",
-        heard=Heard("Hi", [], Usage(0, 2**53), "end", MODEL),
+        heard=Heard("Hi", [], Usage(0, 10**9), "end", MODEL),
     ),
     plain("no name of the model", message(text("Hi"), model="")),
     Exchange("a compressed reply", gzip.compress(encoded(message(text("x" * 100)))), headers={"Content-Encoding": "gzip"}),
