@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from agent_sdk.core.errors import StorageError
+from agent_sdk.core.errors import ModelError, StorageError
 from agent_sdk.core.rates import Permit, RateLimit, RateStore
 from agent_sdk.llm.rate_limiter import MAX_WAIT_S, MAX_WAITERS, RateLimitFull, RateLimitUnknown
 
@@ -15,16 +15,19 @@ _log = logging.getLogger("agent_sdk.llm")
 _SOONEST_S, _LATEST_S = 0.01, 0.5
 """How often the head of a queue asks again: others may have given something back that the store did not foresee."""
 _GIVE_BACK_S = 5.0
+_SILENT_S = 1.0
+"""For how long a store that answers may take its time."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """Those in this process who wait for the same limits, in order of arrival."""
+    """Those in this process who wait for the same limits, in order of arrival; `silent_since` the store owes them an answer."""
 
     names: frozenset[str]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
+    silent_since: float | None = None
 
 
 class SharedLimiter:
@@ -48,13 +51,14 @@ class SharedLimiter:
             RateLimitUnknown: the store failed.
         """
         permit = Permit(limits, tokens, id=secrets.token_hex(12))
-        try:
-            async with asyncio.timeout(self._max_wait_s), self._lane(limits) as lane, lane.turn:
-                await self._ask(permit, lane)
-        except TimeoutError:
-            raise RateLimitFull(self._too_long(permit), retry_after_s=1.0) from None
-        except StorageError as error:
-            raise RateLimitUnknown(f"what is left of the rate limits is not known: {error}", hint=error.hint) from error
+        async with self._lane(limits) as lane:
+            try:
+                async with asyncio.timeout(self._max_wait_s), lane.turn:
+                    await self._ask(permit, lane)
+            except TimeoutError:
+                raise self._too_late(permit, lane) from None
+            except StorageError as error:
+                raise RateLimitUnknown(f"what is left of the rate limits is not known: {error}", hint=error.hint) from error
         return permit
 
     async def settle(self, permit: Permit, tokens: int | None) -> None:
@@ -88,7 +92,9 @@ class SharedLimiter:
         try:
             while True:
                 lane.freed.clear()
+                lane.silent_since = lane.silent_since or asyncio.get_running_loop().time()
                 wait_s = await self._store.take(permit, holder)
+                lane.silent_since = None
                 if not wait_s:
                     is_taken = True
                     return
@@ -112,7 +118,17 @@ class SharedLimiter:
             async with asyncio.timeout(_GIVE_BACK_S):
                 await word
         except (StorageError, TimeoutError) as error:
-            _log.warning("a rate limit's share could not be given back, and comes back by itself: %s", error)
+            said = str(error) or f"the store gave no answer within {_GIVE_BACK_S:g} s"
+            _log.warning("a rate limit's share could not be given back, and comes back by itself: %s", said)
+
+    def _too_late(self, permit: Permit, lane: _Lane) -> ModelError:
+        """Return the error for a wait that was too long: for room, or for a word of the store."""
+        if lane.silent_since is not None and asyncio.get_running_loop().time() - lane.silent_since > _SILENT_S:
+            return RateLimitUnknown(
+                f"what is left of the rate limits is not known: their store gave no answer within {self._max_wait_s:g} s",
+                hint="look whether the server that the setting `rate_store` names, or else the journal's, runs and can be reached",
+            )
+        return RateLimitFull(self._too_long(permit), retry_after_s=1.0)
 
     def _too_long(self, permit: Permit) -> str:
         return f"the rate limits {', '.join(limit.name for limit in permit.limits)} have no room within {self._max_wait_s:g} s"

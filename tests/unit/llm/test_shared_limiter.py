@@ -121,3 +121,22 @@ async def test_a_store_that_is_away_is_an_error_before_a_call_and_a_line_in_the_
         await limiter.take(FEW, 0)
     await limiter.settle(Permit(FEW, 0, id="a"), 5)
     assert "comes back by itself: away" in caplog.text
+
+
+class Silent(MemoryRates):
+    """A store that nobody hears of any more."""
+
+    async def take(self, permit: Permit, holder: str) -> float:
+        return float(await asyncio.Event().wait())
+
+
+def test_a_store_that_gives_no_answer_is_not_taken_for_a_limit_without_room() -> None:
+    async def scene() -> None:
+        limiter = SharedLimiter(Silent(VirtualClock(), lease_s=1e9), max_wait_s=10)
+        failed = await asyncio.gather(*[limiter.take(ONE, 0) for _ in range(3)], return_exceptions=True)
+        for error in failed:
+            assert isinstance(error, RateLimitUnknown)
+            assert "no answer within 10 s" in error.message
+            assert "rate_store" in (error.hint or "")
+
+    run_virtual(scene())
