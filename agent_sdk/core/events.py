@@ -537,7 +537,7 @@ class ContextCompacted:
     Of its messages the last `kept` stay, and before them those that are pinned; `summary` stands for the others, None where only outputs
     were cleared. `cleared` are the calls whose outputs were taken out; they can still be read. `step` is the question that was answered
     with the summary. The tokens are estimates of what the model would have been sent, before and after; `ratio` is what a vendor's last
-    count was of what had been estimated.
+    count was of what had been estimated. `cap` is the most that may be sent; None where nobody knew.
     """
 
     BODY: ClassVar[tuple[str, ...]] = ("summary",)
@@ -550,6 +550,7 @@ class ContextCompacted:
     covers_history: bool = False
     ratio: float | None = None
     summary: str | None = None
+    cap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

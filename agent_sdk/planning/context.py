@@ -41,10 +41,10 @@ class ContextKeeper:
         is_calm = run.summary is None and not run.overflows
         if is_calm and (cap is None or is_surely_within(request, run, int(cap * self.policy.compact_at))):
             return None
-        size = size_of(request, run)
+        size, known = size_of(request, run), cap
         if run.overflows:
-            cap = min(cap or size.tokens, int(size.tokens * 0.7**run.overflows) + 1)
-        cut = _Cut(self.policy, run, request, cap or size.tokens, size)
+            cap = min(known or size.tokens, int(size.tokens * 0.7**run.overflows) + 1)
+        cut = _Cut(self.policy, run, request, cap or size.tokens, size, known)
         if run.summary is not None:
             return Compact(cut.summarised(run.summary.messages, run.summary.text, run.summary.step))
         if not run.overflows and size.tokens <= cut.cap * self.policy.compact_at:
@@ -61,13 +61,14 @@ class ContextKeeper:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """The ways to make one conversation shorter than `cap` tokens."""
+    """The ways to make one conversation shorter than `cap` tokens; `known` is the cap before the model said that it is less."""
 
     policy: ContextPolicy
     run: Run
     request: ModelRequest
     cap: int
     size: Size
+    known: int | None = None
 
     @property
     def target(self) -> int:
@@ -105,7 +106,7 @@ class _Cut:
         return replace(event, step=step, covers_history=place >= run.before > 0, summary=summary or None)
 
     def _event(self, kept: int, cleared: tuple[StepId, ...], before: int, after: int) -> ContextCompacted:
-        return ContextCompacted(kept, cleared, before, after, ratio=self.size.ratio)
+        return ContextCompacted(kept, cleared, before, after, ratio=self.size.ratio, cap=self.known)
 
     def _recent(self) -> int:
         """Return how many messages the last turns are, of which the outputs stay: a turn is a reply and what its calls gave."""

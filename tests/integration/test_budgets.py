@@ -15,8 +15,8 @@ import pytest
 from agent_sdk import Agent, App, Budget, RunFilter, Runtime, RunWaits, StartOptions, subagent
 from agent_sdk.core.budget import NOTHING, Amounts, run_scope, session_scope, to_nano
 from agent_sdk.core.ids import SessionId
-from agent_sdk.core.model import Usage
 from agent_sdk.core.run import Run
+from agent_sdk.core.usage import Usage
 from agent_sdk.runtime import World
 from agent_sdk.runtime.fork import fork_run
 from agent_sdk.runtime.handle import SOON_US
@@ -164,7 +164,8 @@ def by_goal(request: SimRequest) -> SimSaid:
     """Leave the goal to two others, one after the other; they need five turns each."""
     if request.goal != "both":
         return five_turns(request)
-    return [Call("first", {"goal": "one"}), Call("second", {"goal": "two"}), "done"][request.turn]
+    said: list[SimSaid] = [Call("first", {"goal": "one"}), Call("second", {"goal": "two"}), "done"]
+    return said[request.turn]
 
 
 def test_a_tree_of_runs_spends_from_the_budget_of_its_root(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.errors import AgentSDKError
-from agent_sdk.core.events import Fact, RunCancelRequested, RunClaimed, RunReleased, RunWoken
+from agent_sdk.core.events import ContextCompacted, Fact, RunCancelRequested, RunClaimed, RunReleased, RunWoken
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.ports import Checker, Claim, Clock, Journal, Planner, Tool
 from agent_sdk.core.run import Run
@@ -35,12 +35,15 @@ STUCK = 60
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What is tried against a record: an agent's declaration, its tools, and what plans and checks for it."""
+    """What is tried against a record: an agent's declaration, its tools, and what plans and checks for it.
+
+    `planner` is told how much the run's questions could hold, as the catalog had it then.
+    """
 
     spec: AgentSpec
     tools: Mapping[str, Tool]
     checker: Checker
-    planner: Callable[[Run], Planner]
+    planner: Callable[[Run, int | None], Planner]
 
 
 async def perform_drive(recording: Recording, facts: list[Fact], drive: Drive, code: Code, *, rebases: bool) -> Divergence | None:
@@ -178,7 +181,7 @@ def _parts(code: Code, cues: Cues, run: Run) -> Parts:
         cast("Journal", RecordedJournal(cues)),  # an executor appends and reads mail, and asks no more of its journal
         _spec_then(code.spec, cues, run),
         code.spec.model or "",
-        code.planner(run),
+        code.planner(run, _cap_then(cues)),
         code.checker,
         {name: RecordedTool(tool, cues) for name, tool in code.tools.items()},
         RecordedModel(cues),
@@ -197,6 +200,11 @@ def _spec_then(spec: AgentSpec, cues: Cues, run: Run) -> AgentSpec:
     if woken is not None:
         options["version"] = woken.agent_version
     return _SpecThen(**options, then=digests_then(cues.facts, cues.drive, run.pinned))
+
+
+def _cap_then(cues: Cues) -> int | None:
+    caps = (fact.event.cap for fact in cues.facts[cues.drive.begin :] if isinstance(fact.event, ContextCompacted))
+    return next((cap for cap in caps if cap is not None), None)
 
 
 def _claim(recording: Recording, fact: Fact) -> Claim:

@@ -1,7 +1,7 @@
 """A whole run performed again: what of it is as recorded, and the first event that is not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_sdk.core.budget import NoMeter
@@ -86,8 +86,10 @@ def code_of(agent: AgentDeclaration[Any, Any], *, plan_only: bool = False) -> Co
     checker = make_checker(agent, tools, plan_only=plan_only)
     asking = Asking(None, "", NoMeter(), agent.spec.settings)
 
-    def planner(run: Run) -> Planner:
-        return make_planner(agent, run, asking, checker, plan_only=plan_only)
+    def planner(run: Run, cap: int | None) -> Planner:
+        is_bounded = cap is None or agent.spec.context.max_tokens is not None
+        found = agent if is_bounded else agent.with_options(context=replace(agent.spec.context, max_tokens=cap))
+        return make_planner(found, run, asking, checker, plan_only=plan_only)
 
     return Code(agent.spec, tools, checker, planner)
 

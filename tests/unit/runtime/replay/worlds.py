@@ -11,7 +11,7 @@ from tests.unit.execution.world import World
 def code_of_world(world: World) -> Code:
     spec, tools = world.spec, {tool.name: tool for tool in world.tools}
 
-    def planner(run: Run) -> Planner:
+    def planner(_run: Run, _cap: int | None) -> Planner:
         if world.planner is not None:
             return world.planner
         if spec.plan is not None:
