@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from agent_sdk.core.agent import AgentSpec, Limits
+from agent_sdk.core.agent import AgentSpec, ContextPolicy, Limits
+from agent_sdk.core.budget import Meter, NoMeter
 from agent_sdk.core.codec import to_json
 from agent_sdk.core.errors import RunExists
 from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, StepId
 from agent_sdk.core.messages import Message, ToolResultPart, user_message
 from agent_sdk.core.plan import Plan, Strategy
-from agent_sdk.core.ports import InboxDraft, ItemKind, Model, Planner
+from agent_sdk.core.ports import Guards, InboxDraft, ItemKind, Model, Planner
 from agent_sdk.core.run import Run
 from agent_sdk.core.tools import Effect
 from agent_sdk.execution import Executor, Lease, Outcome, Parts, load_facts, load_run
@@ -46,6 +47,11 @@ class World:
     parent: RunId | None = None
     pins: bool = False
     instructions: str = ""
+    context: ContextPolicy = field(default_factory=ContextPolicy)
+    window: int | None = None
+    budgets: tuple[str, ...] = ()
+    meter: Meter = field(default_factory=NoMeter)
+    guards: Guards | None = None
     children: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     before_child: Callable[[], None] = lambda: None
     journal: CountingJournal = field(default_factory=CountingJournal)
@@ -75,6 +81,7 @@ class World:
             plan=self.plan,
             limits=self.limits,
             compensate=self.compensate,
+            context=self.context,
         )
 
     async def begin(self) -> Executor:
@@ -88,6 +95,7 @@ class World:
             strategy=self.spec.strategy,
             deadline_at=deadline_at,
             compensate=self.compensate,
+            budgets=self.budgets or None,
         )
         await self.journal.create(TENANT, RUN, [Fact(1, 0, self.clock.now_us(), created)])
         return await self.again()
@@ -114,6 +122,8 @@ class World:
             self.tokens,
             deps="the deps",
             begin_child=self._begin_child,
+            meter=self.meter,
+            guards=self.guards,
         )
         self.executor = Executor(self.parts, self.run, self.lease)
         return self.executor
@@ -128,7 +138,7 @@ class World:
     def _planner(self, spec: AgentSpec) -> Planner:
         if spec.plan is not None:
             return FixedPlanner(spec.plan)
-        return WholePlanner(spec, "m") if self.strategy == "plan" else LoopPlanner(spec, "m")
+        return WholePlanner(spec, "m") if self.strategy == "plan" else LoopPlanner(spec, "m", window=self.window)
 
     async def drive(self) -> Outcome:
         """Begin the run and perform it."""
