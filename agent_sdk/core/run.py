@@ -375,7 +375,9 @@ class Run:
             self.purse.spend(usage, calls=calls)
 
     def _called(self, event: ModelCalled, epoch: int) -> None:
-        self._used(event.total_usage, epoch, calls=1)
+        self._used(event.usage, epoch, calls=1)
+        for attempt in event.attempts:  # each by itself: what one try cost is known, though another's cost is not
+            self._used(attempt.usage, epoch)
         self.retries += max(0, len(event.attempts) - 1)
         if event.purpose == "step":
             return

@@ -121,7 +121,7 @@ class _Tries:
 
 def total_usage(attempts: Iterable[Attempt]) -> Usage | None:
     """Return what these tries are known to have used; None where nothing is known."""
-    known = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    known = [used for attempt in attempts if (used := attempt.usage) is not None and (used.input_tokens or used.output_tokens)]
     return sum(known[1:], known[0]) if known else None
 
 

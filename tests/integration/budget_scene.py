@@ -107,7 +107,8 @@ class Spent:
                 case BudgetSettled():
                     settled, released = settled + event.spent, released + event.released
                 case ModelCalled():
-                    used += Amounts.of(event.total_usage)
+                    tries = [Amounts.of(attempt.usage) - Amounts(calls=1) for attempt in event.attempts if attempt.usage is not None]
+                    used += sum(tries, Amounts.of(event.usage))
                 case _:
                     pass
         return cls(reserved, settled, released, used)
