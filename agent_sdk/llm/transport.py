@@ -123,8 +123,12 @@ class HttpModel:
     async def complete(self, request: ModelRequest) -> ModelReply:
         body, response = await self._in_time(self._ask(request, is_stream=False))
         assembly = self._protocol.assembly(request, response.headers)
-        assembly.add(body)
-        return assembly.reply()
+        try:
+            assembly.add(body)
+            return assembly.reply()
+        except ModelError as error:
+            _metered(error, assembly)
+            raise
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Yield deltas as they come; no time limit runs while the caller has the floor."""
@@ -145,6 +149,9 @@ class HttpModel:
             finally:
                 patience.close()
                 response.release()
+        except ModelError as error:
+            _metered(error, assembly)
+            raise
         except (aiohttp.ClientError, OSError) as error:
             if assembly is None or not assembly.is_complete:
                 broken = self._broken(TimeoutError() if patience.is_over else error, patience.exceeded)
@@ -154,7 +161,12 @@ class HttpModel:
                 raise _metered(self._too_large(), assembly)
             if not (assembly.is_done or assembly.is_complete or incoming.is_whole):
                 raise _metered(Unavailable(f"{self._place.url} ended its stream in the middle of the reply"), assembly)
-        yield ReplyDone(assembly.reply())
+        try:
+            reply = assembly.reply()
+        except ModelError as error:
+            _metered(error, assembly)
+            raise
+        yield ReplyDone(reply)
 
     async def fetch(self, outgoing: Outgoing) -> bytes:
         """Return the whole answer to a question of another kind, such as one for a count of tokens.
@@ -343,7 +355,8 @@ async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes |
 
 
 def _metered(error: ModelError, assembly: object) -> ModelError:
-    if isinstance(assembly, Metered):
+    """Return the error with what the reply was billed for all the same."""
+    if error.usage is None and isinstance(assembly, Metered):
         error.usage = assembly.used
     return error
 

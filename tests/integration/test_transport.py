@@ -14,7 +14,9 @@ from typing import Any, cast
 import pytest
 import trustme
 
-from agent_sdk.core.errors import AuthFailed, ConfigError, ModelError, Unavailable
+from agent_sdk.core.errors import AuthFailed, ConfigError, ModelError, ReplyInvalid, Unavailable
+from agent_sdk.core.model import Delta
+from agent_sdk.core.usage import Usage
 from agent_sdk.llm import CertificateRefused, OpenAIOptions, Timeouts
 from agent_sdk.llm.openai_chat import OpenAIChat
 from agent_sdk.llm.openai_responses import OpenAIResponses
@@ -226,3 +228,19 @@ def test_a_key_that_no_header_can_carry_is_refused_before_it_is_sent(key: str) -
     with pytest.raises(ConfigError) as caught:
         OpenAIOptions(key)
     assert key.strip() not in str(caught.value) or not key.strip()
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_reply_that_cannot_be_read_tells_what_it_was_billed(*, is_stream: bool) -> None:
+    async with listening(b'{"choices": [], "usage": {"prompt_tokens": 40, "completion_tokens": 100}}') as (url, _):
+        model = OpenAIChat(OpenAIOptions(KEY, url))
+        try:
+            with pytest.raises(ReplyInvalid) as caught:
+                await (collected(model.stream(REQUEST)) if is_stream else model.complete(REQUEST))
+        finally:
+            await model.close()
+    assert caught.value.usage == Usage(40, 100)
+
+
+async def collected(deltas: AsyncGenerator[Delta, None]) -> list[Delta]:
+    return [delta async for delta in deltas]
