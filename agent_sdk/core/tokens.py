@@ -5,6 +5,7 @@ Japanese about three; a file counts as 1,500, what vendors charge for a large im
 """
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from pydantic_core import to_json
 
@@ -54,6 +55,8 @@ def tokens_of_message(message: Message) -> int:
                 total += tokens_of_text(output) if isinstance(output, str) else _tokens_of_json(output)
             case FilePart():
                 total += PER_FILE
+            case _:
+                assert_never(part)
     return total
 
 

@@ -36,3 +36,7 @@ def test_a_call_takes_no_more_than_the_whole_limit_and_nothing_where_nothing_is_
     assert RateLimit("a", tokens=100).share(70) == 70
     assert RateLimit("a", tokens=100).share(700) == 100
     assert RateLimit("a", requests=100).share(70) == 0
+
+
+def test_a_rule_that_can_be_kept_is_one() -> None:
+    assert RateRule(("tenant", "model"), tokens=1, period_s=0.001).requests is None

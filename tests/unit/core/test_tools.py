@@ -1,5 +1,8 @@
+import pytest
+
+from agent_sdk.core.errors import NotFound
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, StepId
-from agent_sdk.core.tools import ToolContext
+from agent_sdk.core.tools import ToolContext, no_outputs
 
 
 def test_a_context_needs_neither_log_nor_watcher() -> None:
@@ -10,3 +13,8 @@ def test_a_context_needs_neither_log_nor_watcher() -> None:
     context.log.warning("w")
     context.log.error("e")
     assert (context.deps, context.deadline_s) == (5, None)
+
+
+def test_a_tool_that_is_called_outside_a_run_finds_no_outputs() -> None:
+    with pytest.raises(NotFound, match=r"there is no output 't1\.1'"):
+        no_outputs("t1.1")
