@@ -24,12 +24,13 @@ NO = Finding("guardrail_refused", "$", "not that")
 
 @dataclass
 class Judges:
-    """Guardrails that take `delay_s`, never end about what begins with `hangs_on`, and refuse what holds the word `bad`.
+    """Guardrails that take `delay_s` for what begins with `slow_on`, never end about `hangs_on`, and refuse what holds the word `bad`.
 
     `asked` tells what they were asked about.
     """
 
     delay_s: float = 0.0
+    slow_on: tuple[str, ...] = ("",)
     hangs_on: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list[str])
     refuse: Callable[[str], bool] = lambda text: "bad" in text
@@ -55,7 +56,7 @@ class Judges:
         self.asked.append(text)
         if text.startswith(self.hangs_on):
             await hang()
-        await asyncio.sleep(self.delay_s)
+        await asyncio.sleep(self.delay_s if text.startswith(self.slow_on) else 0)
         return self.refuse(text)
 
 
@@ -194,9 +195,10 @@ async def test_an_answer_is_judged_no_further_once_the_run_is_cancelled() -> Non
     assert world.run.state == "cancelled"
 
 
-async def test_a_message_that_comes_while_the_answer_is_judged_is_answered_too() -> None:
-    world = guarded(Judges(delay_s=2.0), "done", "done, and that too")
-    assert await at(world, 3.0, lambda: world.put("message", "And that?")) == "ended"
+@pytest.mark.parametrize("slow_on", ["answer", "message"])
+async def test_a_message_that_comes_while_the_answer_is_judged_is_answered_too(slow_on: str) -> None:
+    world = guarded(Judges(delay_s=2.0, slow_on=("answer", slow_on)), "done", "done, and that too")
+    assert await at(world, 1.0, lambda: world.put("message", "And that?")) == "ended"
     assert world.run.answer == "done, and that too"
     assert "And that?" in world.asked[1]
 

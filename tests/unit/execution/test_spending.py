@@ -11,7 +11,7 @@ from agent_sdk.core.budget import NOTHING, Amounts, PriceUnknown, Purse, ledger_
 from agent_sdk.core.errors import StorageError, Unavailable
 from agent_sdk.core.events import BudgetRefused, BudgetReserved, BudgetSettled, Event, MessageReceived, RunClaimed, RunWaiting, StepFinished
 from agent_sdk.core.ids import OwnerId, RunId, StepId
-from agent_sdk.core.messages import Message, TextPart
+from agent_sdk.core.messages import Message, TextPart, ToolCallPart
 from agent_sdk.core.model import Attempt, ModelReply, ModelRequest
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Batch, LedgerChange
@@ -144,6 +144,20 @@ async def test_a_budget_that_is_spent_is_waited_for_and_all_is_kept() -> None:
     assert (await kept(world))[1].calls == 2
 
 
+async def test_a_call_that_the_rest_cannot_pay_is_not_waited_for_as_if_others_held_it() -> None:
+    def looks(request: ModelRequest) -> ModelReply:
+        call = ToolCallPart(StepId(f"{request.id}.1"), "look", {"for": request.id})
+        return ModelReply(Message("assistant", (call,)), Usage(20, 10, cost_usd=Decimal("0.04")))
+
+    world = await limit(world_of([looks] * 9, FakeTool("look")), usd=15 * CENT)
+    assert await world.drive() == "waiting"
+    assert world.run.turn == 2
+    lacking = world.run.shortfall
+    assert lacking is not None
+    assert (lacking.needed, lacking.settled, lacking.reserved) == (10 * CENT, 8 * CENT, 0)
+    assert not lacking.is_passing
+
+
 async def test_what_others_hold_is_waited_for_a_while() -> None:
     world = await limit(world_of([says()]), usd=15 * CENT)
     await world.begin()
@@ -174,6 +188,12 @@ async def test_a_deadline_is_not_slept_through() -> None:
 async def test_a_refusal_takes_the_number_that_was_kept_and_what_was_posted_meanwhile_comes_behind_it() -> None:
     world = await limit(World(journal=CountingJournal(delay_s=0.1)), calls=0)
     await world.begin()
+    durable: list[tuple[int, int]] = []
+
+    def note(_number: int, batch: Batch) -> None:
+        durable.append((batch.facts[-1].seq, batch.inbox_seen))
+
+    world.journal.after = note
     made = Sequencer(world.journal, world.run, VirtualClock(), epoch=1)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(made.write())
@@ -181,11 +201,6 @@ async def test_a_refusal_takes_the_number_that_was_kept_and_what_was_posted_mean
         asking = tasks.create_task(made.reserve(BudgetReserved(StepId("t1"), Amounts(calls=1)), [LedgerChange(f"{SCOPE}:calls", 1)]))
         await asyncio.sleep(0.01)
         behind = made.post(MessageReceived(refused="behind"), cause="inbox:1")
-        durable: list[tuple[int, int]] = []
-        while not asking.done():
-            row = await world.journal.row(TENANT, world.run.run_id)
-            durable.append((row.head, row.inbox_seen))
-            await asyncio.sleep(0.05)
         await made.flush()
         made.close()
     assert asking.result() is not None
@@ -195,8 +210,7 @@ async def test_a_refusal_takes_the_number_that_was_kept_and_what_was_posted_mean
         ["budget.refused t1"],
         ["message.received behind"],
     ]
-    assert all(seen == 0 for _, seen in durable), "what stands behind the reservation is not durable with what stands before"
-    assert (await world.journal.row(TENANT, world.run.run_id)).inbox_seen == 1
+    assert durable == [(2, 0), (3, 0), (4, 1)], "an item is seen once its event is durable"
     assert (await world.folded()).purse == world.run.purse
 
 
