@@ -17,6 +17,7 @@ _SOONEST_S, _LATEST_S = 0.01, 0.5
 _GIVE_BACK_S = 5.0
 _SILENT_S = 1.0
 """For how long a store that answers may take its time."""
+_MOST_OWED = 10_000
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class SharedLimiter:
         self._max_wait_s = max_wait_s
         self._process = secrets.token_hex(8)
         self._lanes: dict[tuple[str, ...], _Lane] = {}
+        self._owed: list[tuple[Permit, int | None]] = []
 
     async def take(self, limits: tuple[RateLimit, ...], tokens: int) -> Permit:
         """Wait for room in all limits and take it at once from all of them.
@@ -62,7 +64,8 @@ class SharedLimiter:
         return permit
 
     async def settle(self, permit: Permit, tokens: int | None) -> None:
-        await self._tell(self._store.settle(permit, tokens))
+        if not await self._tell(self._store.settle(permit, tokens)):
+            self._owed = [*self._owed, (permit, tokens)][-_MOST_OWED:]
         names = {limit.name for limit in permit.limits}
         for lane in self._lanes.values():
             if not lane.names.isdisjoint(names):
@@ -95,6 +98,7 @@ class SharedLimiter:
                 lane.silent_since = lane.silent_since or asyncio.get_running_loop().time()
                 wait_s = await self._store.take(permit, holder)
                 lane.silent_since = None
+                await self._repay()
                 if not wait_s:
                     is_taken = True
                     return
@@ -112,14 +116,25 @@ class SharedLimiter:
         if is_last:
             await self._tell(self._store.leave(permit.limits, holder))
 
-    async def _tell(self, word: Awaitable[None]) -> None:
-        """Give something back, soon; where that fails, a reply that was paid for is worth more, and the store's lease gives it back."""
+    async def _repay(self) -> None:
+        """Give back, once the store answers again, what it was not told while it was away; to be told twice does no harm."""
+        owed, self._owed = self._owed, []
+        try:
+            while owed and await self._tell(self._store.settle(*owed[-1])):
+                owed.pop()
+        finally:
+            self._owed += owed
+
+    async def _tell(self, word: Awaitable[None]) -> bool:
+        """Give something back, soon; where that fails, a reply that was paid for is worth more, and it is given back later."""
         try:
             async with asyncio.timeout(_GIVE_BACK_S):
                 await word
         except (StorageError, TimeoutError) as error:
             said = str(error) or f"the store gave no answer within {_GIVE_BACK_S:g} s"
             _log.warning("a rate limit's share could not be given back, and comes back by itself: %s", said)
+            return False
+        return True
 
     def _too_late(self, permit: Permit, lane: _Lane) -> ModelError:
         """Return the error for a wait that was too long: for room, or for a word of the store."""

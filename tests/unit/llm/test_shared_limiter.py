@@ -144,3 +144,27 @@ def test_a_store_that_gives_no_answer_is_not_taken_for_a_limit_without_room() ->
                 tasks.create_task(refused())
 
     run_virtual(scene())
+
+
+class Flaky(MemoryRates):
+    """A store that is away for a while."""
+
+    is_away = False
+
+    async def settle(self, permit: Permit, tokens: int | None, *, is_void: bool = False) -> None:
+        if self.is_away:
+            raise StorageError("away")
+        await super().settle(permit, tokens, is_void=is_void)
+
+
+def test_what_a_store_was_not_told_while_it_was_away_is_told_once_it_answers() -> None:
+    async def scene() -> None:
+        store = Flaky(VirtualClock(), lease_s=1e9)
+        limiter = SharedLimiter(store, max_wait_s=10)
+        permit = await limiter.take(ONE, 0)
+        store.is_away = True
+        await limiter.settle(permit, 0)
+        store.is_away = False
+        await limiter.settle(await limiter.take(ONE, 0), 0)
+
+    run_virtual(scene())
