@@ -90,7 +90,7 @@ def parse_amount(option: str, text: str | None, kind: Callable[[str], AmountT]) 
     except (ValueError, InvalidOperation):
         amount = None
     if amount is None or not Decimal(amount).is_finite() or amount < 0:
-        example = "10.50" if option == "--usd" else "1000000"
+        example = "10.50" if kind is Decimal else "1000000"
         raise RequestError(f"{option} {text!r} is no amount", hint=f"write a number such as {example}, or none")
     return amount
 

@@ -44,7 +44,8 @@ def _rate_limit(name: str, value: object) -> "RateLimitSettings":
         limit = RateLimitSettings.model_validate(value, strict=True)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
-        raise wrong(f"look at {name}: {where}: {error.errors()[0]['msg']}") from error
+        said = f"look at {name}: {where}: {error.errors()[0]['msg']}"
+        raise wrong(f"{said}; a limit has requests_per_minute, tokens_per_minute or concurrent") from error
     if limit == RateLimitSettings():
         raise wrong(f"{name} limits nothing: give requests_per_minute, tokens_per_minute or concurrent")
     return limit

@@ -19,7 +19,7 @@ STORE_SCHEMES = ("postgresql", "postgres", "redis", "rediss")
 _MODEL = re.compile(r"[a-z][a-z0-9_-]*:[\x21-\x7e]+")
 _APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _FIELD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
-_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|signature", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|pass|pwd|credential|signature|(?<![a-z])sig(?![a-z])|^code$", re.IGNORECASE)
 
 
 class Section(BaseModel):

@@ -3,13 +3,16 @@
 import json
 import logging
 from collections.abc import Callable, Generator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from agent_sdk.cli.budget import parse_amount
 from agent_sdk.cli.main import app
 from agent_sdk.core.budget import run_scope
+from agent_sdk.core.errors import RequestError
 from agent_sdk.core.events import Fact, RunClaimed, RunCreated, RunWaiting
 from agent_sdk.core.ids import DEFAULT_TENANT, OwnerId, RunId
 from agent_sdk.core.ports import Batch, LedgerChange
@@ -101,6 +104,15 @@ def test_what_makes_no_sense_is_refused_with_a_way_out(command: Command, path: P
     assert told in result.stderr
     assert "hint: " in result.stderr
     assert json.loads(command("budget", *words, "--json").stdout)["failure"]["hint"]
+
+
+def test_an_amount_that_is_none_is_told_by_an_example_of_its_kind() -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_amount("--budget", "-1", Decimal)
+    assert "10.50" in (caught.value.hint or "")
+    with pytest.raises(RequestError) as caught:
+        parse_amount("--calls", "-1", int)
+    assert "1000000" in (caught.value.hint or "")
 
 
 def test_a_journal_that_is_not_there_is_not_made(command: Command, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
         ({"openai": {"concurrent": 0}}, "openai: concurrent"),
         ({"openai": {"concurrent": "3"}}, "openai: concurrent"),
         ({"openai": {"rpm": 3}}, "openai: rpm"),
+        ({"openai": {"rpm": 3}}, "a limit has requests_per_minute, tokens_per_minute or concurrent"),
         ({"openai": {}}, "limits nothing"),
         ({"openai": 3}, "openai: it"),
     ],

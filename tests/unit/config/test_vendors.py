@@ -78,7 +78,7 @@ def test_no_proxy_is_none() -> None:
     assert OpenAISettings().sent({}) == ({}, {}, None)
 
 
-@pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "x-token", "Cookie", "Client-Secret"])
+@pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "x-token", "Cookie", "Client-Secret", "X-Sig", "sig", "code", "pwd"])
 def test_a_header_with_a_credential_may_not_stand_in_a_file(name: str) -> None:
     with pytest.raises(ValidationError) as caught:
         OpenAISettings.model_validate({"headers": {name: HUSH}})
