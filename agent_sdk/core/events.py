@@ -490,15 +490,6 @@ class ModelCalled:
     request_id: str | None = None
     message: Message | None = None
 
-    @property
-    def total_usage(self) -> Usage:
-        """What all attempts together used."""
-        total = self.usage
-        for attempt in self.attempts:
-            if attempt.usage is not None:
-                total += attempt.usage
-        return total
-
 
 @dataclass(frozen=True, slots=True)
 class BudgetReserved:

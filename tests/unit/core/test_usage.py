@@ -1,8 +1,6 @@
 from decimal import Decimal
 
-from agent_sdk.core.events import ModelCalled
-from agent_sdk.core.ids import StepId
-from agent_sdk.core.usage import NO_USAGE, Attempt, Usage
+from agent_sdk.core.usage import NO_USAGE, Usage
 
 
 def test_usage_adds_up_part_by_part() -> None:
@@ -16,9 +14,3 @@ def test_a_sum_with_an_unknown_price_is_unknown() -> None:
 
 def test_no_usage_costs_nothing() -> None:
     assert NO_USAGE + Usage(1, 2, cost_usd=Decimal(3)) == Usage(1, 2, cost_usd=Decimal(3))
-
-
-def test_a_model_call_used_what_all_its_attempts_did() -> None:
-    tries = (Attempt(5, "model_overloaded", usage=Usage(3, 1, cost_usd=Decimal("0.01"))), Attempt(5, "model_unavailable"), Attempt(7))
-    called = ModelCalled(StepId("t1"), "turn", "m", Usage(10, 20, cost_usd=Decimal("0.02")), "end", tries)
-    assert called.total_usage == Usage(13, 21, cost_usd=Decimal("0.03"))

@@ -61,7 +61,7 @@ async def spend(steps: int, parallel: int, calls: int, chance: Random, crash_at:
         await limit(world, calls=allowed, usd=allowed * EVERY.usd_nano, tokens=allowed * EVERY.tokens)
         await world.again()
     assert world.run.answer == names
-    used = [Amounts.of(fact.event.total_usage) for fact in await world.facts() if isinstance(fact.event, ModelCalled)]
+    used = [Amounts.of(fact.event.usage) for fact in await world.facts() if isinstance(fact.event, ModelCalled)]
     assert (await kept(world))[1] == sum(used, NOTHING)
     assert len(used) == steps, "what was answered is not asked again"
     assert (await world.folded()).purse == world.run.purse
