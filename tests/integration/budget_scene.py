@@ -23,6 +23,7 @@ CATALOG = """\
 as_of: 2026-11-24
 models:
   - {vendor: object, name: SimModel, max_output_tokens: 200, prices: {input: "2.50", cached: "0.25", output: "10"}}
+  - {vendor: object, name: Breaking, max_output_tokens: 200, prices: {input: "2.50", output: "10"}}
 """
 
 

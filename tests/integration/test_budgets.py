@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,10 @@ import pytest
 
 from agent_sdk import Agent, App, Budget, RunFilter, Runtime, RunWaits, StartOptions, subagent
 from agent_sdk.core.budget import NOTHING, Amounts, run_scope, session_scope, to_nano
+from agent_sdk.core.errors import Unavailable
 from agent_sdk.core.ids import SessionId
+from agent_sdk.core.messages import Message, TextPart
+from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.run import Run
 from agent_sdk.core.usage import Usage
 from agent_sdk.runtime import World
@@ -332,6 +335,33 @@ def test_usage_that_was_not_told_settles_the_call_and_no_money_and_never_gives_a
         assert settled == Amounts(0, 0, 1)
 
     scene(tmp_path, act, clerk(sim))
+
+
+class Breaking:
+    """A model that breaks off its first reply, and does not tell what the second one used."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        self.asked += 1
+        if self.asked == 1:
+            error = Unavailable("it broke off")
+            error.usage = Usage(100, 10)
+            raise error
+        return ModelReply(Message("assistant", (TextPart("done"),)), Usage())
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+        yield ReplyDone(await self.complete(request))
+
+
+def test_what_a_broken_try_cost_is_settled_though_nobody_knows_what_the_next_one_did(tmp_path: Path) -> None:
+    async def act(runtime: Runtime, agent: Agent[None, str]) -> None:
+        await runtime.set_budget(LARGE)
+        assert await (await runtime.start(agent, "go")).result() == "done"
+        assert await totals(runtime) == (NOTHING, Amounts(100 * 2500 + 10 * 10_000, 110, 1))
+
+    scene(tmp_path, act, Agent(name="clerk", model=Breaking()))
 
 
 class Wandering(VirtualClock):
