@@ -597,12 +597,22 @@ def _renamed(message: Message, prefix: str) -> Message:
     return replace(message, parts=tuple(parts), is_pinned=None)
 
 
+def cleared_output(step: StepId) -> dict[str, JsonValue]:
+    """Return what stands in the place of an output that was taken out: the id by which the run can still read it."""
+    return {"note": CLEARED, "artifact": step}
+
+
+def is_cleared(output: JsonValue) -> bool:
+    """Say whether the output was taken out."""
+    return isinstance(output, dict) and output.get("note") == CLEARED
+
+
 def _cleared(message: Message, calls: frozenset[StepId]) -> Message:
     """Return the message without the outputs of these calls."""
     if message.role != "tool" or not any(isinstance(part, ToolResultPart) and part.id in calls for part in message.parts):
         return message
     parts = (
-        replace(part, output=CLEARED, files=()) if isinstance(part, ToolResultPart) and part.id in calls else part for part in message.parts
+        replace(part, output=cleared_output(part.id), files=()) if isinstance(part, ToolResultPart) and part.id in calls else part for part in message.parts
     )
     return replace(message, parts=tuple(parts))
 
@@ -610,7 +620,7 @@ def _cleared(message: Message, calls: frozenset[StepId]) -> Message:
 READ_ARTIFACT = "read_artifact"
 """The tool that reads what was left out of an output."""
 SUMMARY = "Summary of the conversation up to here:"
-CLEARED = "[this output was taken out to save room]"
+CLEARED = "this output was taken out to save room"
 _EDITED = "a person changed the arguments before the call was made"
 _CHILD_ENDS: Mapping[ChildEnd, str] = {
     "succeeded": "succeeded",

@@ -9,7 +9,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Ask, Compact
-from agent_sdk.core.run import CLEARED, Run, is_summary, summary_message
+from agent_sdk.core.run import Run, cleared_output, is_cleared, is_summary, summary_message
 from agent_sdk.core.sizes import Size, is_surely_within, size_of
 from agent_sdk.core.tokens import BYTES_PER_TOKEN, PER_MESSAGE, corrected, tokens_of_message, tokens_of_text
 from agent_sdk.planning.prompts import render_prompt
@@ -122,7 +122,7 @@ class _Cut:
             part.id
             for message in self.run.conversation.messages[:upto]
             for part in message.parts
-            if isinstance(part, ToolResultPart) and part.output != CLEARED and tokens_of_message(Message("tool", (part,))) > 40
+            if isinstance(part, ToolResultPart) and not is_cleared(part.output) and tokens_of_message(Message("tool", (part,))) > 40
         )
 
     def _saving(self, cleared: tuple[StepId, ...]) -> int:
@@ -134,7 +134,7 @@ class _Cut:
             for part in message.parts
             if isinstance(part, ToolResultPart) and part.id in calls
         ]
-        note = tokens_of_message(Message("tool", (ToolResultPart(StepId(""), CLEARED),)))
+        note = tokens_of_message(Message("tool", (ToolResultPart(StepId(""), cleared_output(StepId("t1000.1"))),)))
         saved = sum(tokens_of_message(Message("tool", (part,))) - note for part in parts)
         return int(saved * min(1.0, self.size.ratio or 1.0))
 

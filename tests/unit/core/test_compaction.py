@@ -21,7 +21,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.messages import FilePart, Message, TextPart, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import Stop
-from agent_sdk.core.run import CLEARED, SUMMARY, History, Run, Summary, fold, history_behind, is_summary
+from agent_sdk.core.run import SUMMARY, History, Run, Summary, cleared_output, fold, history_behind, is_summary
 from agent_sdk.core.usage import Usage
 from tests.unit.core.toy import OWNER, Toy, new_run
 
@@ -86,7 +86,7 @@ def test_cleared_outputs_give_way_to_a_note_and_their_calls_stay() -> None:
         FilePart("https://example.org/a.png", "image/png"),
     )
     toy.post(compacted(5, "t1.2"))
-    assert outputs(toy.run) == ["one", CLEARED, "two"]
+    assert outputs(toy.run) == ["one", cleared_output(StepId("t1.2")), "two"]
     assert told(toy.run) == ["a goal", "assistant", "tool", "assistant", "tool"]
     assert not any(part.files for message in toy.run.conversation for part in message.parts if isinstance(part, ToolResultPart))
     assert toy.run.graph.outputs[StepId("t1.2")] == picture, "it can still be read"
