@@ -26,11 +26,12 @@ PRICE = SimPrice(Decimal("2.50"), Decimal("10.00"), cached_input=Decimal("0.25")
 CALLED = "object:SimModel"
 """The name under which a model that is an object is asked."""
 QUICK: dict[str, JsonValue] = {
-    "model_call.total_timeout_s": 1.0,
-    "model_call.first_token_timeout_s": 0.3,
-    "model_call.idle_timeout_s": 0.3,
+    "model_call.total_timeout_s": 10.0,
+    "model_call.first_token_timeout_s": 1.5,
+    "model_call.idle_timeout_s": 1.0,
     "breaker.failures": None,
 }
+"""Long enough for a machine that is busy: who hangs up too early has not heard yet what was billed."""
 KEYS = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "GEMINI_API_KEY": "k"}
 CATALOG = """\
 as_of: 2026-11-24
