@@ -27,8 +27,8 @@ CALLED = "object:SimModel"
 """The name under which a model that is an object is asked."""
 QUICK: dict[str, JsonValue] = {
     "model_call.total_timeout_s": 10.0,
-    "model_call.first_token_timeout_s": 1.5,
-    "model_call.idle_timeout_s": 1.0,
+    "model_call.first_token_timeout_s": 0.6,
+    "model_call.idle_timeout_s": 0.6,
     "breaker.failures": None,
 }
 """Long enough for a machine that is busy: who hangs up too early has not heard yet what was billed."""
