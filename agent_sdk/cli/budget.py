@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeVar
 
@@ -85,12 +86,11 @@ def parse_amount(option: str, text: str | None, kind: Callable[[str], AmountT]) 
     """
     if text is None or text == "none":
         return None
-    try:
+    amount: AmountT | None = None
+    with suppress(ValueError, InvalidOperation):
         amount = kind(text)
-    except (ValueError, InvalidOperation):
-        amount = None
     if amount is None or not Decimal(amount).is_finite() or amount < 0:
-        example = "10.50" if kind is Decimal else "1000000"
+        example = "10.50" if option in {"--usd", "--budget"} else "1000000"
         raise RequestError(f"{option} {text!r} is no amount", hint=f"write a number such as {example}, or none")
     return amount
 

@@ -1,6 +1,7 @@
 """What a command needs before it can begin: the settings, loaded once, and the app and agent that they or its options name."""
 
 import os
+import shlex
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -38,9 +39,15 @@ class Given:
     model: str | None = None
     base_url: str | None = None
 
+    @property
+    def vendor(self) -> str:
+        """The section of the settings that `base_url` belongs to: no other vendor's key may reach that server."""
+        vendor = (self.model or "").partition(":")[0]
+        return vendor if vendor in {"anthropic", "gemini"} else "openai"
+
     def overrides(self) -> Mapping[str, JsonValue]:
         named = {"app": self.app, "journal": self.journal, "model": self.model}
-        named |= {f"{vendor}.base_url": self.base_url for vendor in ("openai", "anthropic", "gemini")}
+        named[f"{self.vendor}.base_url"] = self.base_url
         return {key: value for key, value in named.items() if value is not None}
 
 
@@ -61,7 +68,11 @@ class Opened:
     def recall(self) -> Recall:
         in_memory = self.settings.journal if self.settings.journal.startswith("memory:") else None
         app = ANY_APP if self.settings.app is None else self.given.app
-        return Recall(self.config, app, self.given.journal or in_memory, self.given.base_url, program())
+        url, vendor = self.given.base_url, self.given.vendor
+        if url is None or vendor == "openai":
+            return Recall(self.config, app, self.given.journal or in_memory, url, program())
+        started = f"AGENT_SDK__{vendor.upper()}__BASE_URL={shlex.quote(url)} {program()}"
+        return Recall(self.config, app, self.given.journal or in_memory, None, started)
 
     def require_journal(self) -> None:
         """Refuse to look into a journal that is not there: to open it would make it.

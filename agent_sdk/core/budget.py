@@ -1,7 +1,7 @@
 """What model calls may cost and did cost, in the ledger's whole numbers; and the scopes whose budgets a run spends from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, Protocol, cast
 
@@ -65,7 +65,7 @@ class Amounts:
     def of(cls, usage: Usage) -> "Amounts":
         """Return what one answered call used; a cost that is not known counts as nothing."""
         cost = usage.cost_usd if usage.cost_usd is not None else Decimal(0)
-        return cls(to_nano(cost), usage.input_tokens + usage.output_tokens, 1)
+        return cls(_bounded(to_nano(cost)), _bounded(usage.input_tokens + usage.output_tokens), 1)
 
 
 NOTHING = Amounts()
@@ -119,6 +119,24 @@ class Shortfall:
     def is_passing(self) -> bool:
         """Whether there will be enough once others settle what they reserved and did not spend."""
         return self.code == "budget_exceeded" and self.settled + self.needed <= self.limit
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of the amounts; calls where there is no row."""
+        return next((unit for unit in UNITS if self.row.endswith(f":{unit}")), "calls")
+
+    def in_words(self) -> "Shortfall":
+        """Return the same with a message that says how full the budget is, in the units that people think in."""
+        scope, unit = self.row.rpartition(":")[0], self.unit
+
+        def shown(amount: int) -> str:
+            return f"${to_usd(amount):.4f}" if unit == "usd" else f"{amount:,} {unit}"
+
+        message = (
+            f"the budget of {scope} is {shown(self.limit)}, of which {shown(self.settled)} are spent and {shown(self.reserved)} "
+            f"reserved for calls under way; the next model call may need {shown(self.needed)}"
+        )
+        return replace(self, message=message)
 
 
 @dataclass(slots=True)
@@ -204,6 +222,11 @@ def ledger_rows(scopes: Iterable[str]) -> list[tuple[str, Unit]]:
 def row_name(scope: str, unit: Unit) -> str:
     """Return the name of a scope's row in the ledger."""
     return f"{scope}:{unit}"
+
+
+def _bounded(amount: int) -> int:
+    """Return an amount that no ledger chokes on: what nobody can have used counts as the most that one call can."""
+    return min(max(amount, 0), 2**53)
 
 
 def to_nano(usd: Decimal) -> int:

@@ -280,7 +280,7 @@ class StepFinished:
 class StepFailed:
     """The step ended without an output; `retryable` says whether the same call may succeed later.
 
-    `usage` is what a failed model call is known to have used.
+    `usage` is what a failed model call is known to have used, in so many `calls`.
     """
 
     BODY: ClassVar[tuple[str, ...]] = ("message", "hint", "traceback")
@@ -293,6 +293,7 @@ class StepFailed:
     hint: str | None = None
     traceback: str | None = None
     usage: Usage | None = None
+    calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +308,7 @@ class StepRetried:
     delay_s: float
     message: str | None = None
     usage: Usage | None = None
+    calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

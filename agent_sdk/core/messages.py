@@ -143,6 +143,11 @@ def goal_message(goal: str, files: Sequence[FilePart]) -> Message:
     return Message("user", (TextPart(goal), *files), is_pinned=True)
 
 
+SHOWN_TYPES = frozenset({"application/pdf", "image/gif", "image/jpeg", "image/png", "image/webp"})
+"""What of a tool's output is shown to the model as a file: kinds that models take, with their content. An address would be fetched by the
+vendor, and who wrote the output may have put there what it likes."""
+
+
 def files_in(output: JsonValue) -> tuple[FilePart, ...]:
     """Return the files in a tool's output: it is one, or a list or an object that holds some at its first level."""
     if not isinstance(output, list | dict):
@@ -155,7 +160,7 @@ def _file(value: JsonValue) -> FilePart | None:
     if not isinstance(value, dict) or value.get("type") != "file" or not value.keys() <= {"type", "ref", "media_type", "name"}:
         return None
     ref, media_type, name = value.get("ref"), value.get("media_type"), value.get("name")
-    if not isinstance(ref, str) or not isinstance(media_type, str) or not ref.startswith(("https://", "data:")):
+    if not isinstance(ref, str) or media_type not in SHOWN_TYPES or not ref.startswith(f"data:{media_type};base64,"):
         return None
     return FilePart(ref, media_type, name if isinstance(name, str) else None)
 

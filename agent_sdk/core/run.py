@@ -216,11 +216,11 @@ class Run:
             case ModelCalled():
                 self._called(event, fact.epoch)
             case StepFailed():
-                self._used(event.usage, fact.epoch)
+                self._used(event.usage, fact.epoch, event.calls or 0)
                 self._failed(event, at)
             case StepRetried():
                 self.retries += 1
-                self._used(event.usage, fact.epoch)
+                self._used(event.usage, fact.epoch, event.calls or 0)
             case StepSkipped():
                 state = self.graph.steps[event.step]
                 self.graph.skip(state, at=at)
@@ -286,7 +286,7 @@ class Run:
                 self._compacted(event)
             case ContextExceeded():
                 self.overflows += 1
-                self._used(event.usage, fact.epoch)
+                self._used(event.usage, fact.epoch, 1)
             case RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
                 self._ended(event, at)
             case UnknownEvent():
@@ -368,14 +368,13 @@ class Run:
 
     def _used(self, usage: Usage | None, epoch: int, calls: int = 0) -> None:
         """Count what model calls used; copied facts are another run's expense."""
-        if usage is None:
-            return
-        self.usage += usage
-        if epoch:
-            self.purse.spend(usage, calls=calls)
+        if usage is not None:
+            self.usage += usage
+        if epoch and (usage is not None or calls):
+            self.purse.spend(usage if usage is not None else NO_USAGE, calls=calls)
 
     def _called(self, event: ModelCalled, epoch: int) -> None:
-        self._used(event.usage, epoch, calls=1)
+        self._used(event.usage, epoch, max(1, len(event.attempts)))
         for attempt in event.attempts:  # each by itself: what one try cost is known, though another's cost is not
             self._used(attempt.usage, epoch)
         self.retries += max(0, len(event.attempts) - 1)
@@ -612,7 +611,8 @@ def _cleared(message: Message, calls: frozenset[StepId]) -> Message:
     if message.role != "tool" or not any(isinstance(part, ToolResultPart) and part.id in calls for part in message.parts):
         return message
     parts = (
-        replace(part, output=cleared_output(part.id), files=()) if isinstance(part, ToolResultPart) and part.id in calls else part for part in message.parts
+        replace(part, output=cleared_output(part.id), files=()) if isinstance(part, ToolResultPart) and part.id in calls else part
+        for part in message.parts
     )
     return replace(message, parts=tuple(parts))
 

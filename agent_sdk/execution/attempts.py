@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from pydantic import JsonValue
@@ -90,8 +90,9 @@ class Attempts:
         """
         if not self.spending.is_bounded:
             return await self._ask(request, purpose)
-        async with self.spending.granted(request):
-            return await self._ask(request, purpose)
+        async with self.spending.granted(request) as tries:
+            bound = tries if request.max_attempts is None else min(tries, request.max_attempts)
+            return await self._ask(replace(request, max_attempts=bound), purpose)
 
     async def _ask(self, request: ModelRequest, purpose: Purpose) -> ModelReply:
         reply = await self.performer.reply(request)
@@ -142,7 +143,9 @@ class Attempts:
             case Failed():
                 delay_s = self._delay_before_retry(state, outcome)
                 if delay_s is not None:
-                    self.sequencer.post(StepRetried(state.id, state.attempt + 1, outcome.code, delay_s, outcome.message, outcome.usage))
+                    self.sequencer.post(
+                        StepRetried(state.id, state.attempt + 1, outcome.code, delay_s, outcome.message, outcome.usage, outcome.calls)
+                    )
                     return delay_s
                 self.sequencer.post(outcome.event(state.id, state.attempt, state.effect))
             case _:

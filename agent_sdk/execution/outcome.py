@@ -28,7 +28,8 @@ class Failed:
     """The attempt failed.
 
     `retry_after_s` is the world's own word on when to try again. `is_undone` says that nothing was done, whatever the effect; `is_mendable`
-    that the model may do better once it is told. `usage` is what a failed model call is known to have used.
+    that the model may do better once it is told. `usage` is what a failed model call is known to have used, in so many
+    `calls`.
     """
 
     code: str
@@ -40,12 +41,13 @@ class Failed:
     is_undone: bool = False
     is_mendable: bool = False
     usage: Usage | None = None
+    calls: int | None = None
 
     def event(self, step: StepId, attempt: int, effect: Effect) -> StepFailed | StepUnknown:
         """Return the fact: a `once` effect that may have happened is unknown, whatever went wrong."""
         if effect == "once" and not self.is_undone:
             return StepUnknown(step, attempt, self.code, self.message, self.traceback)
-        return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback, self.usage)
+        return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback, self.usage, self.calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def failed(error: BaseException) -> Failed:
                 text,
                 is_undone=isinstance(error, (NotDone, ArgumentsInvalid)),
                 usage=error.usage if isinstance(error, ModelError) else None,
+                calls=error.attempts if isinstance(error, ModelError) else None,
             )
         case TimeoutError() | ConnectionError():
             return Failed("tool_failed", _text(error), is_retryable=True, traceback=_traceback(error))

@@ -230,7 +230,7 @@ class Sequencer:
             step = asked.step if isinstance(asked, BudgetReserved) else StepId("")
             reservation.shortfall = Shortfall(
                 "budget_exceeded", refused.message, refused.row, refused.needed, refused.limit, refused.reserved, refused.settled
-            )
+            ).in_words()
             fact = replace(fact, event=BudgetRefused(step, reservation.shortfall))
             await self._write([fact])
         self._run.apply(fact)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from agent_sdk.core.budget import NOTHING, UNITS, Amounts, Meter, PriceUnknown, Shortfall, Unit, ledger_rows, to_usd
+from agent_sdk.core.budget import NOTHING, Amounts, Meter, PriceUnknown, Shortfall, ledger_rows
 from agent_sdk.core.events import BudgetReserved, BudgetSettled, Event
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Journal, LedgerChange, LedgerRow
@@ -14,7 +14,7 @@ from agent_sdk.core.sizes import size_of
 from agent_sdk.execution.sequencer import Sequencer
 
 AHEAD = 4
-"""How many calls' worth is reserved at once, where the budgets have room: the slice is spent without asking again."""
+"""How many calls' worth is reserved at once, where the budgets have room: it is spent without asking again, or on further tries."""
 _MARGIN = 1.1
 """What is added to the estimate of a request's tokens, so that a reservation holds."""
 
@@ -41,6 +41,7 @@ class Spending:
     short: Shortfall | None = None
     seen: int = 0
     _under_way: Amounts = NOTHING
+    _cut_off: Amounts = NOTHING
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -49,8 +50,10 @@ class Spending:
         return bool(self.run.purse.scopes)
 
     @asynccontextmanager
-    async def granted(self, request: ModelRequest) -> AsyncGenerator[None]:
-        """Hand out the right to put the question; what it really used is counted by the events that say so.
+    async def granted(self, request: ModelRequest) -> AsyncGenerator[int]:
+        """Hand out the right to put the question, so many times at most; what it really used is counted by the events that say so.
+
+        A call that is cut off may be billed, and nobody will hear of it: it counts as the most that it can have come to.
 
         Raises:
             OutOfBudget: it was not granted.
@@ -64,18 +67,27 @@ class Spending:
             except OutOfBudget as lacking:
                 self.short, self.seen = lacking.shortfall, seen
                 raise
-            self._under_way += most
+            tries = next((tries for tries in range(AHEAD, 1, -1) if self._free.covers(most * tries)), 1)
+            granted = most * tries
+            self._under_way += granted
         try:
-            yield
+            yield tries
+        except asyncio.CancelledError:
+            self._cut_off += most
+            raise
         finally:
-            self._under_way -= most
+            self._under_way -= granted
+
+    @property
+    def _free(self) -> Amounts:
+        return self.run.purse.held - self.run.purse.spent - self._under_way - self._cut_off
 
     def settlement(self) -> tuple[list[Event], list[LedgerChange]]:
         """Return what lets go of all that the run holds, and what it changes in the ledger; nothing where it holds nothing."""
         purse = self.run.purse
-        if not self.is_bounded or purse.held == purse.spent == NOTHING:
+        held, spent = purse.held, purse.spent + self._cut_off
+        if not self.is_bounded or held == spent == NOTHING:
             return [], []
-        held, spent = purse.held, purse.spent
         changes = [LedgerChange(row, -held.in_unit(unit), spent.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
         return [BudgetSettled(spent, (held - spent).at_least(NOTHING))], changes
 
@@ -96,8 +108,7 @@ class Spending:
 
     async def _cover(self, request: ModelRequest, most: Amounts) -> None:
         """Reserve what the call may cost beyond what is held and free; with room, for some calls more."""
-        purse = self.run.purse
-        free = purse.held - purse.spent - self._under_way
+        purse, free = self.run.purse, self._free
         if free.covers(most):
             return
         missing = (most - free).at_least(NOTHING)
@@ -105,12 +116,13 @@ class Spending:
         changes = [LedgerChange(row, amounts.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
         shortfall = await self.sequencer.reserve(BudgetReserved(request.id, amounts), changes)
         if shortfall is not None:
-            raise OutOfBudget(_in_words(self._as_settled(shortfall, most)))
+            raise OutOfBudget(self._as_settled(shortfall, most).in_words())
 
     def _as_settled(self, refused: Shortfall, most: Amounts) -> Shortfall:
         """Return what the call lacks once the run has settled, as it does before it waits; what is under way is still reserved then."""
-        purse, unit = self.run.purse, _unit_of(refused)
-        own, spent, needed = (amounts.in_unit(unit) for amounts in (purse.held - self._under_way, purse.spent, most))
+        purse, unit = self.run.purse, refused.unit
+        spent_now = purse.spent + self._cut_off
+        own, spent, needed = (amounts.in_unit(unit) for amounts in (purse.held - self._under_way, spent_now, most))
         return replace(refused, needed=needed, reserved=refused.reserved - own, settled=refused.settled + spent)
 
     async def _slice(self, most: Amounts, missing: Amounts) -> Amounts:
@@ -121,21 +133,3 @@ class Spending:
                 left = max(0, row.limit - row.reserved - row.settled) // 2
                 wanted = wanted.at_most(wanted.with_unit(unit, left))
         return wanted.at_least(missing)
-
-
-def _unit_of(shortfall: Shortfall) -> Unit:
-    return next(unit for unit in UNITS if shortfall.row.endswith(f":{unit}"))
-
-
-def _in_words(shortfall: Shortfall) -> Shortfall:
-    """Say how full the budget is, in the units that people think in."""
-    scope, unit = shortfall.row.rpartition(":")[0], _unit_of(shortfall)
-
-    def shown(amount: int) -> str:
-        return f"${to_usd(amount):.4f}" if unit == "usd" else f"{amount:,} {unit}"
-
-    message = (
-        f"the budget of {scope} is {shown(shortfall.limit)}, of which {shown(shortfall.settled)} are spent and {shown(shortfall.reserved)} "
-        f"reserved by others; the next model call may need {shown(shortfall.needed)}"
-    )
-    return replace(shortfall, message=message)

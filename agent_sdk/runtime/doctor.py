@@ -170,7 +170,12 @@ _OF_RUNS = (
         "wait since the code they depend on has changed",
         "go on with the code of today by `agent-sdk runs wake RUN --accept-code`, or fork the run",
     ),
-    _waiting("budgets", {"budget"}, "wait for money or calls", "raise the limit that is used up: `agent-sdk budget set`, after `agent-sdk runs show RUN`"),
+    _waiting(
+        "budgets",
+        {"budget"},
+        "wait for money or calls",
+        "see which by `agent-sdk runs show RUN`, and raise it by `agent-sdk budget set`",
+    ),
     _leases,
 )
 

@@ -88,21 +88,27 @@ class AgentGuards:
         return await self._ask(validator, *((answer, info) if needs_info(validator) else (answer,)), mild=(ValueError, AssertionError))
 
     async def _ask(self, function: Callable[..., Complaint], *given: object, mild: tuple[type[Exception], ...] = ()) -> _Said | None:
-        """Call the author's function; what it raises is a complaint, and where not of a `mild` kind, a failure."""
-        try:
-            said: object = function(*given)
-            if inspect.isawaitable(said):
-                said = await self._awaited(said)
-            return _said(said)
-        except mild as error:
-            return _Said(_plain(_text(error)) or type(error).__name__)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+        """Call the author's function in a task of its own; what it raises is a complaint, and where not of a `mild` kind, a failure."""
+        asking = asyncio.current_task()
+
+        async def judge() -> _Said | None:
+            try:
+                said: object = function(*given)
+                if inspect.isawaitable(said):
+                    said = await self._awaited(said)
+                return _said(said)
+            except mild as error:
+                return _Said(_plain(_text(error)) or type(error).__name__)
+            except (KeyboardInterrupt, GeneratorExit):  # not the function's: a person, or the interpreter, ends what it is part of
                 raise
-            return _failed(function, error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (one of the boundaries to code that is not ours: it fails closed)
-            return _failed(function, error)
+            except BaseException as error:  # one of the boundaries to code that is not ours: it fails closed
+                if isinstance(error, asyncio.CancelledError) and asking is not None and asking.cancelling():
+                    raise
+                return _failed(function, error)
+
+        async with asyncio.TaskGroup() as tasks:
+            judging = tasks.create_task(judge())
+        return judging.result()
 
     async def _awaited(self, said: Awaitable[object]) -> object:
         async with asyncio.timeout(self.agent.spec.limits.step_timeout_s):
@@ -146,4 +152,5 @@ def _text(error: BaseException) -> str:
 
 def _plain(text: str) -> str:
     """Return the text as the journal can keep it, without secrets, and not too long."""
-    return redact_text(text.encode(errors="backslashreplace").decode().replace("\0", "\\0"))[:_MAX_CHARS].strip()
+    start = text[: 4 * _MAX_CHARS]
+    return redact_text(start.encode(errors="backslashreplace").decode().replace("\0", "\\0"))[:_MAX_CHARS].strip()

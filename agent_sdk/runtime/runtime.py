@@ -103,7 +103,8 @@ class Runtime(Mailing):
             stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
-            if any(isinstance(agent.model, str) for agent in app.known):
+            models_named = [agent.model for agent in app.known]
+            if any(isinstance(model, str) for model in models_named) or (settings is not None and None in models_named):
                 await models.share(url)
             pools = _make_pools(settings)
             stack.callback(pools.close)

@@ -238,7 +238,8 @@ class Stage:
                 f"run {run.run_id} was started with live dependencies of another process",
                 hint="give the agent a factory, Agent(deps=...), so that any process can make them",
             )
-        if isinstance(found.model, str) and created.model is not None and ":" in created.model:
+        is_named = created.model is not None and ":" in created.model and not created.model.startswith("object:")
+        if is_named and (found.model is None or isinstance(found.model, str)):
             return found.with_options(model=created.model)
         return found
 

@@ -80,10 +80,10 @@ def test_what_was_left_out_without_a_summary_is_said_to_be() -> None:
 
 
 def test_cleared_outputs_give_way_to_a_note_and_their_calls_stay() -> None:
-    picture: JsonValue = {"type": "file", "ref": "https://example.org/a.png", "media_type": "image/png"}
+    picture: JsonValue = {"type": "file", "ref": "data:image/png;base64,aGk=", "media_type": "image/png"}
     toy = turn(turn(begun(), "one", picture), "two")
     assert [part.files for message in toy.run.conversation for part in message.parts if isinstance(part, ToolResultPart)][1] == (
-        FilePart("https://example.org/a.png", "image/png"),
+        FilePart("data:image/png;base64,aGk=", "image/png"),
     )
     toy.post(compacted(5, "t1.2"))
     assert outputs(toy.run) == ["one", cleared_output(StepId("t1.2")), "two"]

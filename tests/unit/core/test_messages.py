@@ -17,8 +17,8 @@ from agent_sdk.core.messages import (
     without_files,
 )
 
-IMAGE: dict[str, JsonValue] = {"type": "file", "ref": "https://example.org/a.png", "media_type": "image/png", "name": "a.png"}
-DATA: dict[str, JsonValue] = {"type": "file", "ref": "data:text/plain;base64,aGk=", "media_type": "text/plain", "name": None}
+IMAGE: dict[str, JsonValue] = {"type": "file", "ref": "data:image/png;base64,aGk=", "media_type": "image/png", "name": "a.png"}
+DATA: dict[str, JsonValue] = {"type": "file", "ref": "data:application/pdf;base64,aGk=", "media_type": "application/pdf"}
 
 
 def test_a_messages_text_is_that_of_its_text_parts() -> None:
@@ -105,6 +105,9 @@ def test_a_goal_is_told_with_its_files_and_stays() -> None:
         (7, []),
         ({**IMAGE, "extra": 1}, []),
         ({**IMAGE, "ref": "file:///etc/passwd"}, []),
+        ({**IMAGE, "ref": "https://example.org/a.png"}, []),
+        ({**IMAGE, "ref": "data:text/html;base64,aGk=", "media_type": "text/html"}, []),
+        ({**IMAGE, "media_type": "image/jpeg"}, []),
         ({**IMAGE, "ref": 7}, []),
         ({**IMAGE, "media_type": None}, []),
         ({**IMAGE, "type": "image"}, []),
@@ -119,5 +122,8 @@ def test_what_stands_for_a_file_in_an_output_is_short() -> None:
     shown = {"type": "file", "media_type": "image/png", "name": "a.png"}
     assert without_files(IMAGE) == shown
     assert without_files([IMAGE, 1]) == [shown, 1]
-    assert without_files({"chart": DATA, "n": 1}) == {"chart": {**shown, "media_type": "text/plain", "name": "shown beside this"}, "n": 1}
+    assert without_files({"chart": DATA, "n": 1}) == {
+        "chart": {**shown, "media_type": "application/pdf", "name": "shown beside this"},
+        "n": 1,
+    }
     assert without_files("text") == "text"
