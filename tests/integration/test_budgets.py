@@ -359,7 +359,7 @@ def test_what_a_broken_try_cost_is_settled_though_nobody_knows_what_the_next_one
     async def act(runtime: Runtime, agent: Agent[None, str]) -> None:
         await runtime.set_budget(LARGE)
         assert await (await runtime.start(agent, "go")).result() == "done"
-        assert await totals(runtime) == (NOTHING, Amounts(100 * 2500 + 10 * 10_000, 110, 1))
+        assert await totals(runtime) == (NOTHING, Amounts(100 * 2500 + 10 * 10_000, 110, 2))
 
     scene(tmp_path, act, Agent(name="clerk", model=Breaking()))
 

@@ -133,7 +133,8 @@ async def test_a_budget_that_is_spent_is_waited_for_and_all_is_kept() -> None:
     assert lacking is not None
     assert (lacking.row, lacking.needed, lacking.limit, lacking.reserved, lacking.settled) == ("run/run:calls", 1, 1, 0, 1)
     assert lacking.message == (
-        "the budget of run/run is 1 calls, of which 1 calls are spent and 0 calls reserved for calls under way; the next model call may need 1 calls"
+        "the budget of run/run is 1 calls, of which 1 calls are spent and 0 calls reserved for calls under way; "
+        "the next model call may need 1 calls"
     )
     assert not lacking.is_passing
     assert (await kept(world))[0] == NOTHING

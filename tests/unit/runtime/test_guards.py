@@ -215,3 +215,28 @@ def test_functions_that_cannot_be_called_so_are_refused_at_once(options: dict[st
         Agent(name="a", **options)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  (the types refuse it too)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+async def test_a_guardrail_that_cancels_its_own_task_refuses_and_the_run_goes_on() -> None:
+    def cancels(_text: str, _info: RunInfo) -> str | None:
+        raise asyncio.CancelledError
+
+    async def cancels_later(_text: str, _info: RunInfo) -> str | None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return None
+
+    for guard in (cancels, cancels_later):
+        assert "guardrail_failed" in (await guards(Agent(name="a", input_guardrails=[guard])).goal(run_of()) or "")
+
+
+async def test_an_exception_of_no_usual_kind_is_a_refusal_too() -> None:
+    class Odd(BaseException):
+        pass
+
+    def raises(_text: str, _info: RunInfo) -> str | None:
+        raise Odd
+
+    assert "Odd" in (await guards(Agent(name="a", input_guardrails=[raises])).goal(run_of()) or "")
