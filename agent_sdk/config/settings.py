@@ -7,6 +7,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 
 from agent_sdk.config.values import (
+    VENDORS,
     Expects,
     Names,
     Section,
@@ -36,6 +37,9 @@ def _rate_limits(value: object) -> "dict[str, RateLimitSettings]":
 def _limited(name: object) -> str:
     if not isinstance(name, str) or not _LIMITED.fullmatch(name):
         raise wrong("a limit is that of a model, openai:gpt-5-mini, of a vendor, openai, or of each tenant, tenant")
+    vendor = name.partition(":")[0]
+    if vendor not in {*VENDORS, "object", "tenant"}:
+        raise wrong(f"nobody speaks to {vendor}; there are {', '.join(VENDORS)}")
     return name
 
 

@@ -14,6 +14,7 @@ from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef
 
 OPENAI_URL = "https://api.openai.com/v1"
 JOURNAL_SCHEMES = ("sqlite", "memory", "postgresql", "postgres")
+VENDORS = ("openai", "openai-responses", "anthropic", "gemini")
 STORE_SCHEMES = ("postgresql", "postgres", "redis", "rediss")
 
 _MODEL = re.compile(r"[a-z][a-z0-9_-]*:[\x21-\x7e]+")

@@ -8,10 +8,12 @@ from pydantic import SecretStr, ValidationError
 
 from agent_sdk.config.secret import SecretLiteral, SecretRef
 from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallSettings, RateLimitSettings, Settings, ThreadSettings
+from agent_sdk.config.values import VENDORS
 from agent_sdk.config.vendors import OpenAISettings
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.model import ModelSettings
 from agent_sdk.core.rates import RateRule
+from agent_sdk.llm.resolve import VENDORS as SPOKEN
 
 HUSH = "sk-hush"
 
@@ -117,6 +119,7 @@ def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
         (3, "write a mapping"),
         ("{", "written as JSON"),
         ({"OpenAI": {"concurrent": 1}}, "a limit is that of"),
+        ({"opnai": {"concurrent": 1}}, "nobody speaks to opnai; there are openai"),
         ({"tenant:acme": {"concurrent": 1}}, "a limit is that of"),
         ({"openai": {"concurrent": 0}}, "openai: concurrent"),
         ({"openai": {"concurrent": "3"}}, "openai: concurrent"),
@@ -188,3 +191,7 @@ def test_no_form_of_the_settings_shows_a_secret() -> None:
     dumped = json.dumps(settings.model_dump(mode="json"))
     assert HUSH not in f"{settings} {settings!r} {settings.model_dump()} {dumped} {settings.model_dump_json()}"
     assert OpenAISettings(api_key=None).model_dump()["api_key"] is None
+
+
+def test_the_vendors_are_those_that_models_are_named_by() -> None:
+    assert VENDORS == SPOKEN
