@@ -123,7 +123,10 @@ class Shortfall:
     @property
     def unit(self) -> Unit:
         """The unit of the amounts; calls where there is no row."""
-        return next((unit for unit in UNITS if self.row.endswith(f":{unit}")), "calls")
+        for unit in UNITS:
+            if self.row.endswith(f":{unit}"):
+                return unit
+        return "calls"
 
     def in_words(self) -> "Shortfall":
         """Return the same with a message that says how full the budget is, in the units that people think in."""

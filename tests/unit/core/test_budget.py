@@ -126,3 +126,8 @@ def test_who_has_no_meter_knows_the_tokens_and_no_price(settings: ModelSettings,
 def test_every_unit_has_a_row() -> None:
     units: list[Unit] = [unit for _, unit in ledger_rows(["tenant"])]
     assert units == list(UNITS)
+
+
+def test_a_shortfall_without_a_row_counts_calls() -> None:
+    assert Shortfall("price_unknown", "nobody knows").unit == "calls"
+    assert Shortfall("budget_exceeded", "", "tenant:tokens").unit == "tokens"
