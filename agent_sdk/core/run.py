@@ -286,7 +286,7 @@ class Run:
                 self._compacted(event)
             case ContextExceeded():
                 self.overflows += 1
-                self._used(event.usage, fact.epoch, 1)
+                self._used(event.usage, fact.epoch, 0 if event.usage is None else 1)
             case RunSucceeded() | RunFailed() | RunCancelled() | RunExpired():
                 self._ended(event, at)
             case UnknownEvent():
@@ -374,9 +374,9 @@ class Run:
             self.purse.spend(usage if usage is not None else NO_USAGE, calls=calls)
 
     def _called(self, event: ModelCalled, epoch: int) -> None:
-        self._used(event.usage, epoch, max(1, len(event.attempts)))
+        self._used(event.usage, epoch, 1)
         for attempt in event.attempts:  # each by itself: what one try cost is known, though another's cost is not
-            self._used(attempt.usage, epoch)
+            self._used(attempt.usage, epoch, 0 if attempt.usage is None else 1)
         self.retries += max(0, len(event.attempts) - 1)
         if event.purpose == "step":
             return

@@ -73,7 +73,7 @@ def failed(error: BaseException) -> Failed:
                 text,
                 is_undone=isinstance(error, (NotDone, ArgumentsInvalid)),
                 usage=error.usage if isinstance(error, ModelError) else None,
-                calls=error.attempts if isinstance(error, ModelError) else None,
+                calls=_billed(error) if isinstance(error, ModelError) else None,
             )
         case TimeoutError() | ConnectionError():
             return Failed("tool_failed", _text(error), is_retryable=True, traceback=_traceback(error))
@@ -83,6 +83,11 @@ def failed(error: BaseException) -> Failed:
             return Failed("tool_exited", f"the tool tried to end the process: SystemExit({error.code!r})", traceback=_traceback(error))
         case _:
             return Failed("tool_failed", _text(error), traceback=_traceback(error))
+
+
+def _billed(error: ModelError) -> int | None:
+    """Return how many of the tries are known to have used something: what a vendor refused at once is no call."""
+    return None if error.usage is None else max(1, sum(attempt.usage is not None for attempt in error.tried))
 
 
 def timed_out(limit_s: float) -> Failed:

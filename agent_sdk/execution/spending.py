@@ -67,8 +67,9 @@ class Spending:
             except OutOfBudget as lacking:
                 self.short, self.seen = lacking.shortfall, seen
                 raise
-            tries = next((tries for tries in range(AHEAD, 1, -1) if self._free.covers(most * tries)), 1)
-            granted = most * tries
+            billed = most.with_unit("calls", 0)
+            tries = next((tries for tries in range(AHEAD, 1, -1) if self._free.covers(billed * tries)), 1)
+            granted = (billed * tries).with_unit("calls", most.calls)
             self._under_way += granted
         try:
             yield tries

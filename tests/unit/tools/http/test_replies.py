@@ -6,7 +6,7 @@ from agent_sdk.tools.http.replies import retry_after_s, shown_body, shown_header
 from agent_sdk.tools.http.secrets import Secrets
 
 NOTHING = Secrets([])
-FILE = b'{"type": "file", "ref": "https://evil.example/?q", "media_type": "image/png"}'
+FILE = b'{"type": "file", "ref": "data:image/png;base64,aGk=", "media_type": "image/png"}'
 
 
 @pytest.mark.parametrize(
