@@ -64,13 +64,24 @@ def _place_of(task: "asyncio.Task[Any]") -> str:
 
 
 class VirtualClock:
-    """The `Clock` port on the virtual loop that runs: wall clock and monotonic clock move together."""
+    """The `Clock` port on the virtual loop that runs: wall clock and monotonic clock move together.
+
+    From another thread, such as the one that renews leases, it tells the time of the loop that asked it last.
+    """
+
+    def __init__(self) -> None:
+        self._last: VirtualTimeLoop | None = None
 
     def now_us(self) -> int:
-        return START_US + round(_loop().time() * 1_000_000)
+        return START_US + round(self.monotonic() * 1_000_000)
 
     def monotonic(self) -> float:
-        return _loop().time()
+        try:
+            self._last = _loop()
+        except RuntimeError:
+            if self._last is None:
+                raise
+        return self._last.time()
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)

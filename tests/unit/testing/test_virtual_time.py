@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import time
 
 import pytest
@@ -91,3 +92,20 @@ def test_chance_is_the_same_for_the_same_seed() -> None:
 def test_names_are_counted() -> None:
     ids = CountingIds()
     assert [ids.run_id(), ids.run_id()] == ["run_1", "run_2"]
+
+
+def test_another_thread_is_told_the_time_of_the_loop_that_asked_last() -> None:
+    clock = VirtualClock()
+    with pytest.raises(RuntimeError):
+        clock.monotonic()
+
+    async def main() -> float:
+        await clock.sleep(7)
+        return clock.monotonic()
+
+    told: list[float] = []
+    assert run_virtual(main()) == 7
+    thread = threading.Thread(target=lambda: told.append(clock.monotonic()))
+    thread.start()
+    thread.join()
+    assert told == [7]
