@@ -170,7 +170,14 @@ def test_a_damaged_journal_is_named_by_every_command_and_left_as_it_is(place: Pa
 def test_a_log_that_was_deleted_takes_the_newest_facts_with_it_and_no_more(place: Path) -> None:
     assert piped(place, *run_words("echo", "-q")).returncode == 0
 
-    killed = f"import os, threading; threading.Timer(1.5, os._exit, (9,)).start(); {MAIN}"
+    killed = f"""import os, threading, time
+def end():
+    while not os.path.exists("agent.db-wal"):
+        time.sleep(0.05)
+    time.sleep(1)
+    os._exit(9)
+threading.Thread(target=end, daemon=True).start()
+{MAIN}"""
     subprocess.run([sys.executable, "-c", killed, *run_words("hang", "-q")], cwd=place, env=surroundings(), check=False, timeout=60)
     (place / "agent.db-wal").unlink()
     listed = json.loads(piped(place, "runs", "list", "--json").stdout)["runs"]
