@@ -104,14 +104,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Who
 def test_a_killed_run_goes_on_to_the_same_answer_and_repeats_nothing(small: tuple[Path, dict[int, Whole]], tmp_path: Path) -> None:
     root, wholes = small
     points = [(goal, number, is_durable) for goal in GOALS for number in range(1, wholes[goal].appends + 1) for is_durable in (True, False)]
-    chosen = random.Random(2).sample(points, 10)
-    killed = [
-        check_survives(
-            Order(root=root, out=tmp_path / f"{goal}-{number}-{is_durable}", goal=goal, kill_at=number, is_durable=is_durable), wholes[goal]
-        )
-        for goal, number, is_durable in chosen
-    ]
-    assert sum(killed) >= 5, "where appends are grouped, as on a slow machine, the last points are never reached"
+    random.Random(2).shuffle(points)
+    killed = 0
+    for goal, number, is_durable in points:  # where appends are grouped, as on a slow machine, the last points of a run are never reached
+        order = Order(root=root, out=tmp_path / f"{goal}-{number}-{is_durable}", goal=goal, kill_at=number, is_durable=is_durable)
+        killed += check_survives(order, wholes[goal])
+        if killed == 8:
+            break
+    assert killed == 8
 
 
 @pytest.mark.full
