@@ -1,7 +1,6 @@
 """What a command needs before it can begin: the settings, loaded once, and the app and agent that they or its options name."""
 
 import os
-import shlex
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -68,11 +67,7 @@ class Opened:
     def recall(self) -> Recall:
         in_memory = self.settings.journal if self.settings.journal.startswith("memory:") else None
         app = ANY_APP if self.settings.app is None else self.given.app
-        url, vendor = self.given.base_url, self.given.vendor
-        if url is None or vendor == "openai":
-            return Recall(self.config, app, self.given.journal or in_memory, url, program())
-        started = f"AGENT_SDK__{vendor.upper()}__BASE_URL={shlex.quote(url)} {program()}"
-        return Recall(self.config, app, self.given.journal or in_memory, None, started)
+        return Recall(self.config, app, self.given.journal or in_memory, self.given.base_url, program(), self.given.vendor)
 
     def require_journal(self) -> None:
         """Refuse to look into a journal that is not there: to open it would make it.

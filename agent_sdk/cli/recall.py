@@ -25,6 +25,7 @@ def program() -> str:
 @dataclass(frozen=True, slots=True)
 class Recall:
     """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell.
+    `base_url` is that of `vendor`: where that is not the one of `--base-url`, what performs takes it from the environment.
 
     A journal's URL with a password in it is never shown: the command takes it from the environment.
     """
@@ -34,6 +35,7 @@ class Recall:
     journal: str | None = None
     base_url: str | None = None
     program: str = "agent-sdk"
+    vendor: str = "openai"
 
     @property
     def is_kept(self) -> bool:
@@ -74,8 +76,13 @@ class Recall:
         return self._command("events", run_id, "--follow")
 
     def _command(self, name: str, *names: str, performs: bool = False) -> str:
-        performing = [*_option("--app", self.app), *_option("--base-url", self.base_url)] if performs else []
-        return self._line(["runs", name, *names], performing)
+        if not performs:
+            return self._line(["runs", name, *names])
+        app = _option("--app", self.app)
+        if self.base_url is None or self.vendor == "openai":
+            return self._line(["runs", name, *names], [*app, *_option("--base-url", self.base_url)])
+        setting = f"AGENT_SDK__{self.vendor.upper()}__BASE_URL={shlex.quote(self.base_url)}"
+        return f"{setting} {self._line(['runs', name, *names], app)}"
 
     def _line(self, names: Sequence[str], options: Sequence[str] = ()) -> str:
         words = [self.program, *_option("--config", self.config)]

@@ -66,3 +66,22 @@ def test_what_a_run_waits_for_is_told_it_by_a_command_of_its_own() -> None:
     assert recall.answer(RUN, step) == "agent-sdk runs answer run_1 t1.1 ANSWER"
     assert recall.signal(RUN, "paid in full") == "agent-sdk runs signal run_1 'paid in full'"
     assert recall.wake(RUN, "--accept-code") == "agent-sdk runs wake run_1 --accept-code"
+
+
+def test_another_vendor_s_server_is_named_where_the_run_is_performed_and_nowhere_else() -> None:
+    recall = Recall(base_url="http://here/v1", vendor="anthropic")
+    assert recall.resume(RunId("run_1")) == "AGENT_SDK__ANTHROPIC__BASE_URL=http://here/v1 agent-sdk runs resume run_1"
+    assert recall.show(RunId("run_1")) == "agent-sdk runs show run_1"
+
+
+@pytest.mark.parametrize(
+    ("row", "command"),
+    [
+        ("tenant:usd", "agent-sdk budget set --usd AMOUNT"),
+        ("session/a b:tokens", "agent-sdk budget set --tokens AMOUNT --session 'a b'"),
+        ("run/run_1:calls", "agent-sdk budget set --calls AMOUNT --run run_1"),
+        ("", "mend that, then resume the run"),
+    ],
+)
+def test_the_command_that_raises_a_budget_names_its_scope_and_unit(row: str, command: str) -> None:
+    assert Recall().budget(row) == command
