@@ -25,9 +25,9 @@ def program() -> str:
 @dataclass(frozen=True, slots=True)
 class Recall:
     """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell.
-    `base_url` is that of `vendor`: where that is not the one of `--base-url`, what performs takes it from the environment.
 
-    A journal's URL with a password in it is never shown: the command takes it from the environment.
+    `base_url` is that of `vendor`: where that is not OpenAI, what performs the run takes it from the environment. So does every
+    command a journal's URL with a password in it, which is never shown.
     """
 
     config: Path | None = None
