@@ -101,7 +101,8 @@ class TestOpening:
         assert "primary" in (refused.value.hint or "")
         await journal.close()
 
-    async def test_out_of_connections_is_busy_and_passes(self, postgres_url: str) -> None:
+    @pytest.mark.parametrize("listens_first", [True, False])
+    async def test_out_of_connections_is_busy_and_passes(self, postgres_url: str, listens_first: bool) -> None:
         await migrate(postgres_url)
         name = urlsplit(postgres_url).path[1:]
         await run_sql(
@@ -117,7 +118,12 @@ class TestOpening:
                 await PostgresJournal.open(url)
             assert refused.value.retryable
             without_secret(refused.value, SECRET)
-        journal = await PostgresJournal.open(url)  # its pool holds the one connection: there is none to listen, nor for a second statement
+        journal = await PostgresJournal.open(url)
+        if listens_first:  # the one connection is taken to hear news; the work needs it more
+            async with connected(postgres_url) as other:
+                taken = "SELECT FROM pg_stat_activity WHERE usename = $1 AND query LIKE 'LISTEN%'"
+                while not await other.fetch(taken, f"few_{name}"):  # noqa: ASYNC110  (the server signals nobody)
+                    await asyncio.sleep(0.01)
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             for number in range(5):
                 tasks.create_task(journal.create(TENANT, RunId(f"run-{number}"), [created()]))

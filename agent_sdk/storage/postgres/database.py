@@ -7,7 +7,7 @@ from itertools import count
 from typing import Self, TypeVar
 
 from agent_sdk.storage.postgres.connect import Address, Connection, Pool, Row, open_pool
-from agent_sdk.storage.postgres.failures import FAILURES, closed, is_refused, passes, translated
+from agent_sdk.storage.postgres.failures import FAILURES, closed, is_crowded, is_refused, passes, translated
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ class Database:
         self._pool = pool
         self._patience_s = patience_s
         self._is_closed = False
+        self.when_crowded: Callable[[], None] = lambda: None
+        """Called where no connection was free: whoever holds one that can be spared lets go of it."""
 
     @classmethod
     async def open(cls, address: Address, *, patience_s: float = PATIENCE_S) -> Self:
@@ -46,8 +48,13 @@ class Database:
         async def attempt(tries: int) -> T:
             if self._is_closed:
                 raise closed(self.address.name)
-            async with self._pool.acquire() as connection:
-                return await work(connection, tries)
+            try:
+                async with self._pool.acquire() as connection:
+                    return await work(connection, tries)
+            except FAILURES as error:
+                if is_crowded(error):
+                    self.when_crowded()
+                raise
 
         return await patient(attempt, self.address, patience_s=self._patience_s, is_over=lambda _: self._is_closed)
 

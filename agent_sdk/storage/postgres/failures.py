@@ -49,9 +49,14 @@ def is_duplicate(error: Exception) -> bool:
     return sqlstate(error) == "23505"
 
 
+def is_crowded(error: Exception) -> bool:
+    """Say whether the server, or this user, has no connection free."""
+    return sqlstate(error) == _TOO_MANY
+
+
 def is_refused(error: Exception) -> bool:
     """Say whether the server, there or not, did not let us in: at the first connection there is no use in waiting."""
-    return isinstance(error, OSError | TimeoutError) or sqlstate(error) == _TOO_MANY
+    return isinstance(error, OSError | TimeoutError) or is_crowded(error)
 
 
 def translated(error: Exception, name: str) -> AgentSDKError:

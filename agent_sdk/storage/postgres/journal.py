@@ -51,6 +51,7 @@ class PostgresJournal:
         self._due = leases.DueRuns(database)
         self._appends = Appends(database, crew)
         self._wire = Wire(database.address, self._bells, self._reads.heads)
+        database.when_crowded = self._wire.give_way
 
     @classmethod
     async def open(cls, url: str, *, may_migrate: bool = False, patience_s: float = PATIENCE_S) -> Self:

@@ -92,6 +92,11 @@ class Wire:
             self._news.marks.add(mark)
         self._has_news.set()
 
+    def give_way(self) -> None:
+        """Let go of the connection, for a while, where the work found none: news are a hint, and a look finds what they would have told."""
+        if self._connection is not None:
+            self._connection.terminate()
+
     async def _speak(self) -> None:
         while True:
             await self._has_news.wait()
