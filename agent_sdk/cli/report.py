@@ -44,6 +44,8 @@ def run_record(run: Run, *, resume: str | None) -> dict[str, JsonValue]:
         "model": created.model if created is not None else None,
         "goal": created.goal if created is not None else None,
         "tags": list[JsonValue](created.tags) if created is not None else [],
+        "principal": created.principal if created is not None else None,
+        "session": created.session if created is not None else None,
         "state": run.state,
         "reason": run.reason,
         "failure": _failure_record(run.failure, run.failed_step),

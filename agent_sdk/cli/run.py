@@ -15,6 +15,7 @@ from agent_sdk.cli.options import AgentOption, AppOption, BaseUrlOption, Journal
 from agent_sdk.cli.perform import Begun, Show, errors_as_json, perform, report
 from agent_sdk.core.budget import Budget
 from agent_sdk.core.errors import PlanRefused, RequestError
+from agent_sdk.core.ids import PrincipalId
 from agent_sdk.core.messages import FilePart
 from agent_sdk.runtime import Runtime, StartOptions
 from agent_sdk.runtime.plan_file import read_plan
@@ -38,6 +39,9 @@ def run(
     ] = None,
     session: Annotated[
         str | None, typer.Option("--session", metavar="NAME", help="A conversation: the run knows what was said in it before.")
+    ] = None,
+    principal: Annotated[
+        str | None, typer.Option("--principal", metavar="USER", help="The user whom the run acts for: whose memories its tools work on.")
     ] = None,
     queue: Annotated[str, typer.Option("--queue", metavar="NAME", help="The queue that workers choose by.")] = "default",
     priority: Annotated[int, typer.Option("--priority", help="From -1000 to 1000; among a tenant's runs a higher one comes first.")] = 0,
@@ -71,6 +75,7 @@ def run(
         opened = open_settings(ctx, Given(app, on if on is not None else journal, model, base_url))
         options = StartOptions(
             tags=tag or (),
+            principal=None if principal is None else PrincipalId(principal),
             timeout_s=_checked_timeout(timeout),
             plan_only=plan_only,
             session=session,

@@ -190,6 +190,9 @@ def _show(followed: Followed, opened: Opened, decided: Mapping[StepId, str], *, 
     if created is not None:
         emit(f"{run.run_id}  {safe(created.agent)} {safe(created.agent_version)}  {safe(created.model or 'no model')}")
         emit(f"goal: {safe(created.goal or '(erased)')}" + (f"  tags: {', '.join(map(safe, created.tags))}" if created.tags else ""))
+        whose = {"principal": created.principal, "session": created.session}
+        if any(whose.values()):
+            emit("  ".join(f"{what}: {safe(name)}" for what, name in whose.items() if name is not None))
     rows = rows_of(run, at=followed.at)
     if rows:
         emit_grid(step_grid(rows))

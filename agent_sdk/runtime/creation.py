@@ -25,7 +25,7 @@ _TRIES = 50
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """What one run may have of its own.
+    """What one run may have of its own. `principal` is the user whom it acts for.
 
     `timeout_s` counts from its creation, waits included; None takes the agent's limit. In a `session` the run knows what was said before;
     while an earlier one has not ended it stands behind that, or is refused where `queues` is False. Workers choose by `queue`, and within
@@ -67,17 +67,21 @@ def require_whole(options: StartOptions) -> None:
         require_storable([*options.tags, options.principal, options.session, options.queue])
     except ValueError as error:
         raise RequestError(f"a tag, a name or the principal is not valid text: {error}", hint="decode the input as UTF-8") from error
-    try:
-        require_name(options.session or "")
-        require_name(options.queue)
-    except ValueError as error:
-        raise RequestError(f"the session or the queue cannot be kept: {error}", hint="choose a shorter name of printable text") from error
-    if options.session == "" or not options.queue:
-        raise RequestError("a session's or a queue's name is empty", hint="give it a name, or leave it out")
+    for what, name in {"session": options.session, "queue": options.queue, "principal": options.principal}.items():
+        _require_name(what, name)
     if not -1000 <= options.priority <= 1000:
         raise RequestError(f"the priority is {options.priority}", hint="choose one from -1000 to 1000; higher comes first")
     if options.files:
         _require_files(options.files)
+
+
+def _require_name(what: str, name: str | None) -> None:
+    if name == "":
+        raise RequestError(f"the {what}'s name is empty", hint="give it a name, or leave it out")
+    try:
+        require_name(name or "")
+    except ValueError as error:
+        raise RequestError(f"the {what} cannot be kept: {error}", hint="choose a shorter name of printable text") from error
 
 
 def _require_files(files: Sequence[FilePart]) -> None:

@@ -60,7 +60,8 @@ def memory_tools(
         if whose == "user" and context.principal is None:
             raise NotDone(
                 "this run acts for no user, so that there is nobody whose memory it is",
-                hint='start it with a principal: StartOptions(principal=...); or share one memory: memory_tools(memory, whose="everybody")',
+                hint="start it with a principal: StartOptions(principal=...), agent-sdk run --principal USER;"
+                ' or share one memory: memory_tools(memory, whose="everybody")',
             )
         return Scope(context.tenant, context.principal if whose == "user" else None, context.agent if per_agent and context.agent else None)
 

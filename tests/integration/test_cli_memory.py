@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -114,3 +115,37 @@ def test_a_url_that_is_none_and_a_name_that_is_none_are_refused(command: Command
     assert "redis" in command("memory", "list", "--memory", "redis://h").stderr
     assert "empty" in command("memory", "list", "--user", "").stderr
     assert json.loads(command("memory", "search", " ", "--json").stdout)["failure"]["code"] == "request_invalid"
+
+
+NOTEBOOK = """\
+from agent_sdk import Agent, LongTermMemory, memory_tools
+from agent_sdk.testing import Call, ScriptedModel
+
+script = [[Call("remember", {"text": "drinks tea"})], "Noted."]
+helper = Agent(name="helper", model=ScriptedModel(script), tools=memory_tools(LongTermMemory("sqlite:///memory.db")))
+"""
+
+
+def test_a_run_that_names_its_principal_remembers_for_it(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "notebook.py").write_text(NOTEBOOK)
+    try:
+        ran = command("run", "I drink tea", "--app", "notebook:helper", "--principal", "ann", "--session", "s", "--json")
+    finally:
+        sys.modules.pop("notebook", None)
+    record = json.loads(ran.stdout)
+    assert (record["state"], record["principal"], record["session"]) == ("succeeded", "ann", "s")
+    (kept,) = json.loads(command("memory", "list", "--user", "ann", "--json").stdout)["memories"]
+    assert (kept["text"], kept["user"], kept["agent"]) == ("drinks tea", "ann", "helper")
+    assert "principal: ann  session: s" in command("runs", "show", record["run_id"]).stdout
+
+
+@pytest.mark.parametrize(("name", "told"), [("", "the principal's name is empty"), ("a" * 5000, "the principal cannot be kept")])
+def test_a_principal_that_is_none_is_refused_before_a_run_exists(command: Command, tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "notebook.py").write_text(NOTEBOOK)
+    try:
+        ran = command("run", "hello", "--app", "notebook:helper", "--principal", name)
+    finally:
+        sys.modules.pop("notebook", None)
+    assert (ran.exit_code, told in ran.stderr) == (2, True)
+    assert "no runs" in command("runs", "list").stderr

@@ -66,6 +66,8 @@ def test_the_record_of_a_run_is_the_one_that_was_promised() -> None:
         "model": "openai:gpt-5-mini",
         "goal": "count the pens",
         "tags": ["shop"],
+        "principal": None,
+        "session": None,
         "state": "succeeded",
         "reason": None,
         "answer": {"total": 62},

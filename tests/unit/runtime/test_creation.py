@@ -23,7 +23,7 @@ from agent_sdk import (
 )
 from agent_sdk.core.errors import RunBusy
 from agent_sdk.core.events import Fact, RunCancelRequested
-from agent_sdk.core.ids import SessionId, TenantId
+from agent_sdk.core.ids import PrincipalId, SessionId, TenantId
 from agent_sdk.core.run import Run
 from agent_sdk.runtime.creation import DEFAULTS, Made, budget_of, created, created_child, make
 from agent_sdk.runtime.functions import Instructions
@@ -172,7 +172,10 @@ def test_enqueued_runs_of_a_session_keep_their_order_too() -> None:
 
 BAD: dict[str, tuple[StartOptions, str]] = {
     "session without a name": (StartOptions(session=""), "name is empty"),
-    "queue without a name": (StartOptions(queue=""), "name is empty"),
+    "queue without a name": (StartOptions(queue=""), "queue's name is empty"),
+    "principal without a name": (StartOptions(principal=PrincipalId("")), "principal's name is empty"),
+    "principal with a NUL": (StartOptions(principal=PrincipalId("a\0b")), "holds the character NUL"),
+    "principal with too long a name": (StartOptions(principal=PrincipalId("a" * 5000)), "the principal cannot be kept: a name has 5,000"),
     "session that is no text": (StartOptions(session="\ud800"), "not valid text"),
     "session with a character that no store keeps": (StartOptions(session="a\0"), "the character NUL"),
     "queue that is too long": (StartOptions(queue="q" * 1025), "at most 1,024"),
