@@ -103,7 +103,7 @@ class Opened:
             ) from error
 
     def agent(self, app: App, name: str | None) -> AnyAgent:
-        """Return the agent of that name, or the only one; with the model that was named for it.
+        """Return the agent of that name, or the only one; with the model that an option names for it.
 
         Raises:
             RequestError: there is no such agent, or several and no name.
@@ -114,9 +114,7 @@ class Opened:
                 f"the app has {len(app.agents)} agents", hint=f"choose one with --agent: {names}" if names else "App(agents=[...])"
             )
         agent = app.agents[0] if name is None else app.agent(name)
-        if self.given.model is not None or agent.model is None:
-            return agent.with_options(model=self.settings.model) if self.settings.model is not None else agent
-        return agent
+        return agent if self.given.model is None else agent.with_options(model=self.settings.model)
 
     @asynccontextmanager
     async def runtime(self, app: App | None = None) -> AsyncGenerator[Runtime]:

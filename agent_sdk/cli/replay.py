@@ -73,8 +73,8 @@ async def _recorded(opened: Opened, app: App, name: str) -> tuple[Recording, Any
         run_id: RunId = (await find_run(runtime, name)).run_id
         recording = await load_recording(runtime.journal, runtime.tenant, run_id)
         agent = app.agent(recording.created.agent)
-        limited = runtime.stage.limited(agent)
-        return (recording if agent.has_limits else replace(recording, limits=limited.spec.limits)), limited
+        completed = runtime.stage.completed(agent)
+        return (recording if agent.has_limits else replace(recording, limits=completed.spec.limits)), completed
 
 
 def _write(path: Path, text: str) -> None:

@@ -100,12 +100,23 @@ def make_checker(agent: AgentDeclaration[Any, Any], tools: Mapping[str, Tool], *
     return PlanChecker(agent.spec, tools, agent.answers if not plan_only else type(agent.answers)())
 
 
-def with_limits(agent: AgentDeclaration[DepsT, OutputT], models: Models) -> AgentDeclaration[DepsT, OutputT]:
-    """Return an agent that says nothing of its limits with those of the settings; no settings are read for a model that is an object."""
-    loaded = models.loaded() if isinstance(agent.model, str) else models.settings
-    if loaded is None or agent.has_limits:
+def with_settings(agent: AgentDeclaration[DepsT, OutputT], models: Models) -> AgentDeclaration[DepsT, OutputT]:
+    """Return the agent with what the settings say where it says nothing: of its model, if it asks one, and of its limits.
+
+    No settings are read for an agent that needs no model, or whose model is an object.
+    """
+    loaded = models.loaded() if needs_settings(agent) else models.settings
+    if loaded is None:
         return agent
-    return agent.with_options(limits=Limits(**loaded.settings.limits.model_dump()))
+    settings = loaded.settings
+    if agent.model is None and settings.model is not None and needs_settings(agent):
+        agent = agent.with_options(model=settings.model)
+    return agent if agent.has_limits else agent.with_options(limits=Limits(**settings.limits.model_dump()))
+
+
+def needs_settings(agent: AgentDeclaration[Any, Any]) -> bool:
+    """Say whether the settings know the agent's model: it has a vendor's, or needs one and names none."""
+    return isinstance(agent.model, str) or (agent.model is None and asks_model(agent))
 
 
 def asks_model(agent: AgentDeclaration[Any, Any]) -> bool:

@@ -21,7 +21,7 @@ from agent_sdk.execution import shape_of
 from agent_sdk.observability import Follower, HookSink, TokenRelay
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.budgets import BudgetBook, begin_budget
-from agent_sdk.runtime.compose import Pools, bind_tools, make_checker, require_model
+from agent_sdk.runtime.compose import Pools, bind_tools, make_checker, needs_settings, require_model
 from agent_sdk.runtime.creation import DEFAULTS, StartOptions, budget_of, create, created, make, require_whole, session_move
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.functions import RunInfo
@@ -103,8 +103,7 @@ class Runtime(Mailing):
             stack.push_async_callback(dispatcher.close)
             models = Models(world.clock, world.random, settings)
             stack.push_async_callback(models.close)
-            models_named = [agent.model for agent in app.known]
-            if any(isinstance(model, str) for model in models_named) or (settings is not None and None in models_named):
+            if any(needs_settings(agent) for agent in app.known):
                 await models.share(url)
             pools = _make_pools(settings)
             stack.callback(pools.close)
@@ -190,8 +189,8 @@ class Runtime(Mailing):
 
     async def _draft(self, agent: AgentDeclaration[Any, Any], goal: str, options: StartOptions) -> _Drafted:
         """Look for all that is wrong with a run before it exists."""
+        agent = self.stage.completed(agent)
         require_model(agent)
-        agent = self.stage.limited(agent)
         spec = agent.spec
         goal = parse_goal(goal, max_bytes=spec.limits.max_goal_bytes)
         require_whole(options)

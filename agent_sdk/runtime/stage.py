@@ -20,7 +20,7 @@ from agent_sdk.execution import Executor, Lease, Parts, load_claimed
 from agent_sdk.observability import Follower, TokenRelay, bind
 from agent_sdk.runtime.app import App
 from agent_sdk.runtime.budgets import begin_budget
-from agent_sdk.runtime.compose import Asking, Pools, bind_tools, make_checker, make_planner, with_limits
+from agent_sdk.runtime.compose import Asking, Pools, bind_tools, make_checker, make_planner, with_settings
 from agent_sdk.runtime.creation import created_child, make
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.functions import RunInfo
@@ -102,7 +102,7 @@ class Stage:
         claim = lease.claim
         try:
             run = await load_claimed(self.holds.journal, claim, Limits())
-            found = self.limited(self._agent_of(run, agent))
+            found = self.completed(self._agent_of(run, agent))
             run.limits = found.spec.limits
             build = self.builder(found, plan_only=run.created is not None and run.created.plan_only)
         except BaseException as error:
@@ -138,11 +138,11 @@ class Stage:
             finally:
                 performance.end()
 
-    def limited(self, agent: AgentDeclaration[DepsT, OutputT]) -> AgentDeclaration[DepsT, OutputT]:
-        """Return the agent with limits, the same one each time, since what a run pins is worked out once an agent."""
+    def completed(self, agent: AgentDeclaration[DepsT, OutputT]) -> AgentDeclaration[DepsT, OutputT]:
+        """Return the agent with what the settings add, the same one each time, since what a run pins is worked out once an agent."""
         known: AgentDeclaration[DepsT, OutputT] | None = self._agents.get(agent)
         if known is None:
-            known = with_limits(agent, self.holds.models)
+            known = with_settings(agent, self.holds.models)
             if known is not agent:
                 self._agents[agent] = known
         return known
@@ -252,7 +252,7 @@ class Stage:
             raise LimitError(
                 f"child runs stand {parent.created.depth} deep already", hint="raise Limits.max_depth, or let fewer agents nest"
             )
-        found, world = self.limited(tool.agent), self.holds.world
+        found, world = self.completed(tool.agent), self.holds.world
         pending = parent.graph.parked[step]
         goal = parse_goal(pending.text or "", max_bytes=found.spec.limits.max_goal_bytes)
         info = RunInfo(parent.tenant, child, found.name, parent.created.principal if parent.created is not None else None)

@@ -26,6 +26,7 @@ from agent_sdk import (
     RunWaits,
     StartOptions,
     ToolContext,
+    subagent,
     tool,
 )
 from agent_sdk.config import load_settings
@@ -33,6 +34,7 @@ from agent_sdk.core.errors import JournalCorrupt, NotFound, RunEnded
 from agent_sdk.core.events import RunCreated, StepStarted
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.plan import Plan, ToolStep
 from agent_sdk.core.ports import TokenDelta
 from agent_sdk.observability import configure_logging, trace_id_of
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
@@ -406,6 +408,32 @@ async def test_an_agent_that_says_nothing_of_its_limits_takes_those_of_the_setti
             await (await runtime.start(agent, "add")).result()
     assert error.value.failure_code == "turn_limit"
     assert len(model.requests) == turns
+
+
+@pytest.mark.parametrize("where", ["handed in", "environment"])
+async def test_an_agent_that_names_no_model_has_that_of_the_settings(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AGENT_SDK__MODEL", "openai:of-the-environment")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    handed = load_settings(overrides={"model": "openai:handed-in"}, environ={"OPENAI_API_KEY": "k"}, cwd=tmp_path)
+    child: Agent[None, str] = Agent(name="child")
+    agent: Agent[None, str] = Agent(name="asker", tools=[subagent(child, description="Help.")])
+    async with Runtime.open(app=App([agent]), settings=handed if where == "handed in" else None) as runtime:
+        run = await runtime.enqueue(agent, "go")
+        created = (await run.state()).created
+        assert created is not None
+        assert created.model == f"openai:{'handed-in' if where == 'handed in' else 'of-the-environment'}"
+        assert runtime.stage.completed(child).model == created.model
+
+
+async def test_an_agent_that_needs_no_model_or_names_one_has_none_of_the_settings(tmp_path: Path) -> None:
+    settings = load_settings(overrides={"model": "openai:m"}, environ={}, cwd=tmp_path)
+    plan = Plan(steps=(ToolStep(id=StepId("one"), tool="add", args={"a": 1}),), result={"$ref": "one"})
+    fixed: Agent[None, str] = Agent(name="fixed", strategy="fixed", plan=plan, tools=[add])
+    own = adder("six")
+    async with Runtime.open(app=App([fixed, own]), settings=settings) as runtime:
+        assert runtime.stage.completed(fixed).model is None
+        assert runtime.stage.completed(own).model is own.model
 
 
 async def test_what_a_tool_logs_carries_run_step_and_trace() -> None:
