@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import local
 from typing import Self, TypeVar
 
-from agent_sdk.core.errors import ConfigError, StorageError
+from agent_sdk.core.errors import ConfigError, StorageBusy, StorageError
 from agent_sdk.storage.memories.distance import use_distance
 from agent_sdk.storage.numbered import load_migrations
 from agent_sdk.storage.sqlite.failures import storage_error
@@ -77,8 +77,17 @@ class SqliteLines:
         return await self._perform(self._writers, change)
 
     async def wipe(self) -> None:
-        """Empty the write-ahead log into the file, so that neither holds what was deleted: it waits for who reads meanwhile."""
-        await self._perform(self._writers, lambda: self._write_line().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        """Empty the write-ahead log into the file, so that neither holds what was deleted: it waits for who reads meanwhile.
+
+        Raises:
+            StorageBusy: one reads for longer than that, and keeps what was deleted in the file.
+        """
+        is_busy, *_ = await self._perform(self._writers, lambda: self._write_line().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        if is_busy:
+            raise StorageBusy(
+                f"what was deleted is found no more, but another process reads {self.path} as it was before, so that its bytes stay there",
+                hint="end what reads it for so long, such as a copy or a shell, then delete it again",
+            )
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return await self._perform(self._readers, lambda: query(self._read_line()))

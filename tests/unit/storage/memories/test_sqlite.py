@@ -193,3 +193,21 @@ async def test_what_is_kept_is_synced_to_the_disk(path: Path) -> None:
     )
     assert settings == [2, "wal", 1]
     await lines.close()
+
+
+async def test_who_erases_is_told_while_a_reader_keeps_the_bytes_in_the_file_and_may_do_it_again(path: Path) -> None:
+    rows = SqliteRows(await SqliteLines.open(path, now_us=0, busy_s=0.05), SystemClock())
+    memory, scope = KeptMemory(rows), Scope(TENANT, ANN)
+    await memory.remember(scope, SECRETS[0])
+    await rows.delete(Scope(TENANT, BOB), None)  # empties the log into the file
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM memories").fetchone() == (1,)
+    with pytest.raises(StorageBusy, match="reads"):
+        await memory.erase(Person(TENANT, ANN))
+    assert not (await memory.list(Person(TENANT, ANN))).memories
+    assert left_in(path, SECRETS[0]) == [SECRETS[0]]
+    reader.close()
+    assert await memory.erase(Person(TENANT, ANN)) == 0
+    assert left_in(path, SECRETS[0]) == []
+    await memory.close()
