@@ -82,7 +82,7 @@ class Opened:
             raise NotFound(f"there is no journal at {path}", hint="name the one that has the runs: --journal sqlite:///PATH")
 
     def app(self) -> App:
-        """Import the app, from the current directory first, as `python -m` would.
+        """Import the app, from the current directory first.
 
         Raises:
             ConfigError: none is named, or it cannot be loaded.
@@ -92,8 +92,7 @@ class Opened:
             raise ConfigError(
                 "no app is named", hint="name the module and the App or Agent in it: --app my_agents:app, or the setting `app`"
             )
-        if (here := str(self.loaded.cwd)) not in sys.path:
-            sys.path.insert(0, here)
+        _import_from(self.loaded.cwd)
         try:
             return load_app(reference)
         except SystemExit as error:
@@ -151,4 +150,12 @@ def open_settings(ctx: typer.Context, given: Given | None = None, *, logs: bool 
     is_logging = options.debug or is_asked_for
     level = "DEBUG" if options.debug else logging.level if is_asked_for else "CRITICAL"
     configure_logging(level, logging.format, sys.stderr)
+    if loaded.settings.signs:
+        _import_from(loaded.cwd)
     return Opened(loaded, given, options.config, is_logging)
+
+
+def _import_from(folder: Path) -> None:
+    """Find what settings and options name in the folder first, as `python -m` does."""
+    if (here := str(folder)) not in sys.path:
+        sys.path.insert(0, here)

@@ -209,6 +209,12 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
 
+    @property
+    def signs(self) -> Mapping[str, str]:
+        """The functions that sign requests, as `module:function`, by the settings that name them."""
+        vendors = {"openai": self.openai, "anthropic": self.anthropic, "gemini": self.gemini}
+        return {f"{vendor}.sign": own.sign for vendor, own in vendors.items() if own.sign is not None}
+
     def rate_rules(self, vendor: str, name: str) -> tuple[RateRule, ...]:
         """Return the rules that hold for a model: its own, its vendor's, and that of each tenant for all models together."""
         by: dict[str, tuple[RateScope, ...]] = {f"{vendor}:{name}": ("key", "model"), vendor: ("key",), "tenant": ("tenant",)}

@@ -59,6 +59,13 @@ def app_name(name: str | None) -> str | None:
     return name
 
 
+def _function_name(name: str | None) -> str | None:
+    """Check `module:function`."""
+    if name is not None and not _APP.fullmatch(name):
+        raise wrong("name the module and the async function within it, as in my_cloud.auth:sign")
+    return name
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
@@ -204,6 +211,7 @@ Key = Annotated[
     PlainSerializer(str, return_type=str, when_used="unless-none"),
     Expects("a reference to a secret, env:NAME or file:PATH, or null"),
 ]
+FunctionName = Annotated[str | None, AfterValidator(_function_name), Expects("module:function, or null")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Expects("an http or https URL")]
 Pairs = Annotated[
     Mapping[str, str | SecretRef | SecretLiteral],

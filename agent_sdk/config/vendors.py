@@ -7,14 +7,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from agent_sdk.config.secret import Secret, SecretRef
-from agent_sdk.config.values import OPENAI_URL, BaseUrl, Expects, Key, Names, Pairs, Proxy, Section
+from agent_sdk.config.values import OPENAI_URL, BaseUrl, Expects, FunctionName, Key, Names, Pairs, Proxy, Section
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 GEMINI_URL = "https://generativelanguage.googleapis.com/v1beta"
 
 
 class VendorSettings(Section):
-    """How to reach a vendor, or a server that speaks its protocol. `headers` and `query` go with every request."""
+    """How to reach a vendor, or a server that speaks its protocol. `headers` and `query` go with every request.
+
+    `sign` names the async function that each request passes last, for clouds that want more than a key.
+    """
 
     own_url: ClassVar[str] = ""
 
@@ -23,9 +26,12 @@ class VendorSettings(Section):
     headers: Pairs = Field(default={})
     query: Pairs = Field(default={})
     proxy: Proxy = None
+    sign: FunctionName = None
 
     def key(self, environ: Mapping[str, str], cwd: Path | None = None) -> str | None:
-        """Fetch the API key; None where none is set, or where only the default reference is and another server than the vendor's is asked.
+        """Fetch the API key; None where none is set.
+
+        The default reference may lead nowhere where another server than the vendor's is asked, or a function signs.
 
         Raises:
             SecretUnresolved: the key cannot be had.
@@ -33,7 +39,8 @@ class VendorSettings(Section):
         by_default = "api_key" not in self.model_fields_set
         if self.api_key is None:
             return None
-        if by_default and self.base_url != self.own_url and isinstance(self.api_key, SecretRef) and not environ.get(self.api_key.name):
+        is_needed = self.base_url == self.own_url and self.sign is None
+        if by_default and not is_needed and isinstance(self.api_key, SecretRef) and not environ.get(self.api_key.name):
             return None
         return self.api_key.resolve(environ, cwd)
 

@@ -11,6 +11,7 @@ from agent_sdk.core.errors import ConfigError, NotFound
 from agent_sdk.core.ports import Sink
 from agent_sdk.observability import Hook
 from agent_sdk.runtime.declaration import AgentDeclaration
+from agent_sdk.runtime.references import missing_module
 from agent_sdk.runtime.subagent import Subagent
 
 
@@ -71,11 +72,7 @@ def load_app(reference: str) -> App:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise ConfigError(
-                f"there is no module {module_name!r}", hint="start from the folder that holds it, or set PYTHONPATH"
-            ) from error
-        raise ConfigError(f"module {module_name!r} needs a module that is missing: {error.name}", hint=f"install {error.name}") from error
+        raise missing_module(module_name, error) from error
     except Exception as error:
         raise ConfigError(
             f"module {module_name!r} fails on import: {type(error).__name__}: {error}", hint="agent-sdk --debug shows where"

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from agent_sdk.core.budget import NO_BUDGET, Budget, Meter, NoMeter
@@ -20,8 +20,9 @@ from agent_sdk.llm.anthropic_options import ANTHROPIC_VERSION, AnthropicOptions
 from agent_sdk.llm.chain import Link, Resilience, compose_chain
 from agent_sdk.llm.circuit import BreakerPolicy, Circuits
 from agent_sdk.llm.gemini_options import GeminiOptions
-from agent_sdk.llm.options import VendorOptions
+from agent_sdk.llm.options import Sign, VendorOptions
 from agent_sdk.llm.rate_limiter import LocalLimiter
+from agent_sdk.runtime.references import load_sign
 
 if TYPE_CHECKING:  # the settings' models and the catalog load with the first settings
     from agent_sdk.config import LoadedSettings
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # the settings' models and the catalog load with the first se
     from agent_sdk.llm.catalog import Catalog
 
 Named = str | Model | Streaming
-Reach = tuple[str | None, str, Timeouts, dict[str, str], dict[str, str], str | None]
+Reach = tuple[str | None, str, Timeouts, dict[str, str], dict[str, str], str | None, Sign | None]
 REPLY_TOKENS = 1024
 """How long a reply is taken to be where a limit of tokens counts it beforehand and nothing bounds it; the rest is counted afterwards."""
 BOUNDED_REPLY_TOKENS = 16_384
@@ -217,18 +218,20 @@ class Models:
             case "anthropic":
                 own = settings.anthropic
                 version = own.api_version if own.api_version is not None else ANTHROPIC_VERSION
-                return AnthropicOptions(*self._reach(own), api_version=version, beta=own.beta, platform=own.platform)
+                return AnthropicOptions(*self._reach(vendor), api_version=version, beta=own.beta, platform=own.platform)
             case "gemini":
-                return GeminiOptions(*self._reach(settings.gemini))
+                return GeminiOptions(*self._reach(vendor))
             case _:
-                return OpenAIOptions(*self._reach(settings.openai), organization=settings.openai.organization)
+                return OpenAIOptions(*self._reach("openai"), organization=settings.openai.organization)
 
-    def _reach(self, own: "VendorSettings") -> Reach:
-        """Return how a vendor is reached: key, address, patience, headers, query and proxy."""
+    def _reach(self, section: Literal["openai", "anthropic", "gemini"]) -> Reach:
+        """Return how a vendor is reached: key, address, patience, headers, query, proxy, and what signs its requests."""
         loaded = self.loaded()
         call = loaded.settings.model_call
+        own: VendorSettings = getattr(loaded.settings, section)
         timeouts = Timeouts(call.connect_timeout_s, call.first_token_timeout_s, call.idle_timeout_s, call.total_timeout_s)
-        return own.key(loaded.environ, loaded.cwd), own.base_url, timeouts, *own.sent(loaded.environ, loaded.cwd)
+        sign = None if own.sign is None else load_sign(own.sign, f"{section}.sign")
+        return own.key(loaded.environ, loaded.cwd), own.base_url, timeouts, *own.sent(loaded.environ, loaded.cwd), sign
 
 
 def bounded(settings: ModelSettings) -> ModelSettings:

@@ -155,6 +155,37 @@ def test_a_model_is_named_on_the_command_line_and_a_local_server_needs_no_key(co
     assert server.keys == [None, None]
 
 
+SIGNING = """\
+from dataclasses import replace
+
+async def sign(request):
+    return replace(request, headers={**request.headers, "Authorization": "Bearer renewed"})
+"""
+
+
+def test_a_function_beside_the_settings_signs_every_request(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "signing.py").write_text(SIGNING)
+    server = FakeOpenAI(["Hello.", "ready"], api_key="renewed")
+    with server.start_in_thread():
+        (tmp_path / "agent-sdk.yaml").write_text(f"model: openai:small\nopenai: {{base_url: '{server.base_url}', sign: 'signing:sign'}}\n")
+        try:
+            ran = command("run", "greet me", "--app", "shop:app", "--agent", "modelless", "--quiet")
+            checked = command("models", "check")
+        finally:
+            sys.modules.pop("signing", None)
+    assert (ran.exit_code, ran.stdout) == (0, "Hello.\n")
+    assert checked.exit_code == 0
+    assert server.keys == ["renewed", "renewed"]
+
+
+def test_a_function_that_cannot_sign_is_told_before_a_run_exists(command: Command) -> None:
+    Path("agent-sdk.yaml").write_text("model: openai:small\nopenai: {sign: 'nowhere:sign'}\n")
+    ran = command("run", "greet me", "--app", "shop:app", "--agent", "modelless")
+    assert ran.exit_code == 2
+    assert "openai.sign: there is no module 'nowhere'" in ran.stderr
+    assert "no runs" in command("runs", "list").stderr
+
+
 def test_only_the_plan_is_printed_and_nothing_is_performed(command: Command) -> None:
     plan: dict[str, JsonValue] = {"steps": [{"id": "find", "tool": "search", "args": {"query": "pen"}}], "result": {"$ref": "find"}}
     server = FakeOpenAI([plan])

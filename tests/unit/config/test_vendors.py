@@ -49,6 +49,19 @@ def test_another_server_needs_no_key_that_nobody_asked_for() -> None:
     assert OpenAISettings(api_key=None).key({"OPENAI_API_KEY": HUSH}) is None
 
 
+def test_a_function_that_signs_needs_no_key_that_nobody_asked_for() -> None:
+    assert OpenAISettings(sign="my_cloud.auth:sign").key({}) is None
+    with pytest.raises(SecretUnresolved):
+        OpenAISettings(sign="my_cloud.auth:sign", api_key=SecretRef("env", "MINE")).key({})
+
+
+@pytest.mark.parametrize("name", ["", "my_cloud", "my_cloud:", ":sign", "my cloud:sign", "my_cloud:sign()"])
+def test_a_function_that_signs_is_named_with_its_module(name: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        GeminiSettings(sign=name)
+    assert "my_cloud.auth:sign" in hint_of(caught)
+
+
 def test_a_key_that_was_asked_for_must_be_there() -> None:
     with pytest.raises(SecretUnresolved):
         OpenAISettings(base_url="http://localhost:11434/v1", api_key=SecretRef("env", "MINE")).key({})
