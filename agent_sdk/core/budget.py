@@ -76,7 +76,7 @@ class Budget:
     """How much may be spent in one scope, all that stands below it included; None means no limit.
 
     Raises:
-        ConfigError: an amount is negative, or money is given as a float, which cannot say cents exactly.
+        ConfigError: an amount is negative, tokens or calls are no whole number, or money is a float, which cannot say cents exactly.
     """
 
     usd: Decimal | None = None
@@ -87,6 +87,9 @@ class Budget:
         given = cast("object", self.usd)
         if given is not None and not (isinstance(given, Decimal) and given.is_finite()):
             raise ConfigError(f"a budget of {given!r} US dollars is not exact", hint='write Budget(usd=Decimal("0.50"))')
+        for unit, count in (("tokens", cast("object", self.tokens)), ("calls", cast("object", self.calls))):
+            if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
+                raise ConfigError(f"a budget of {count!r} {unit} is no whole number", hint=f"write Budget({unit}=1000)")
         for unit, amount in (("usd", self.usd), ("tokens", self.tokens), ("calls", self.calls)):
             if amount is not None and amount < 0:
                 raise ConfigError(f"a budget cannot be negative: {unit} is {amount}")

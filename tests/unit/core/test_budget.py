@@ -67,6 +67,10 @@ def test_money_goes_into_the_ledger_and_back_without_loss(nano: int) -> None:
         ({"usd": Decimal(-1)}, "cannot be negative: usd is -1"),
         ({"tokens": -5}, "cannot be negative: tokens is -5"),
         ({"calls": -1}, "cannot be negative: calls is -1"),
+        ({"tokens": float("nan")}, "a budget of nan tokens is no whole number"),
+        ({"tokens": "5"}, "a budget of '5' tokens is no whole number"),
+        ({"calls": 1.5}, "a budget of 1.5 calls is no whole number"),
+        ({"calls": True}, "a budget of True calls is no whole number"),
     ],
 )
 def test_a_budget_that_is_none_is_refused(amounts: dict[str, object], complaint: str) -> None:
