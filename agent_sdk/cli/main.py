@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +18,10 @@ from typer.main import get_command
 from agent_sdk.cli.errors import ExitCode, exit_code_of, exit_code_table, first_cause, render_error
 from agent_sdk.cli.terminal import emit, forget_stdout, part_descriptors, tell
 from agent_sdk.core.errors import AgentSDKError
+from agent_sdk.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """Where a command lives: a function, or a group of commands. `summary` is what its own help begins with."""
 

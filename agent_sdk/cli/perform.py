@@ -5,7 +5,6 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from agent_sdk.cli.errors import ExitCode, Interrupted, exit_code_of_run, first_cause
@@ -30,11 +29,12 @@ from agent_sdk.cli.views import View, open_view
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import AgentSDKError
 from agent_sdk.core.events import Fact
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.run import Run
 from agent_sdk.runtime import App, RunHandle, Runtime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """A run to be shown; its facts up to number `known` were there before, and are no news."""
 
@@ -45,7 +45,7 @@ class Begun:
 Begin = Callable[[Runtime], Awaitable[Begun]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Show:
     """How a run is shown: its answer alone, one JSON object, or all of it. `is_elsewhere`: workers perform it."""
 

@@ -4,10 +4,10 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.observability import redact_text
 
@@ -22,7 +22,7 @@ def program() -> str:
     return shlex.quote(started) if is_ours and shutil.which("agent-sdk") is None else "agent-sdk"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recall:
     """What this command line named and the next one must name too; None where the settings say it. `program` is quoted for a shell.
 

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agent_sdk.cli.terminal import Grid, safe
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import Failure, Status, StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.run import Run
@@ -41,7 +41,7 @@ _TELLING: dict[Shown, int] = {
 """What is shown first where there is no room for all; of equals, the later one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepRow:
     """`members` counts the states of a group's elements, None for a single step; `time_us` is None before the start."""
 

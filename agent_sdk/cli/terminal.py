@@ -5,8 +5,9 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from agent_sdk.core.frozen import frozen
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,7 +122,7 @@ def verbatim(text: str) -> str:
     return "\n".join(one_line(line.expandtabs()) for line in text.split("\n"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grid:
     """A table of short texts.
 

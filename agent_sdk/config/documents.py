@@ -1,19 +1,19 @@
 """A file of settings or of a plan: YAML, TOML or JSON, read as one JSON value that knows its lines. What the value means is for others."""
 
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from agent_sdk.config.json_text import parse_json
 from agent_sdk.config.marks import DocumentError, Mark, Place
+from agent_sdk.core.frozen import frozen
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
 SUFFIXES = (".yaml", ".yml", ".toml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """What a file holds; `mark` is None for TOML, whose lines are not known."""
 

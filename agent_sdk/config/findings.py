@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ from pydantic import JsonValue
 
 from agent_sdk.config.marks import Place
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 
 MAX_FOUND = 60
 
@@ -20,7 +20,7 @@ _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:(?://)?)?.*@", re.DOTALL)
 _QUERY = re.compile(r"(?<=\?).*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where a value was given: in a file (`place` is None for TOML), a variable, an option, or nowhere.
 
@@ -40,7 +40,7 @@ class Origin:
 DEFAULT = Origin("default")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BadSetting:
     """One thing that is wrong; `key` is dotted, or None where a whole source is meant. No text of it ever holds a secret's value.
 

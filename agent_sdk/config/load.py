@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -22,13 +22,14 @@ from agent_sdk.config.sources import (
     from_overrides,
     read_assignments,
 )
+from agent_sdk.core.frozen import frozen
 
 _HOLDS_SECRETS = {".env", "environment"}
 _RANGE_ERRORS = {"greater_than", "greater_than_equal", "less_than_equal", "finite_number", "int_parsing_size"}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadedSettings:
     """The settings with the origin of each by its dotted key.
 

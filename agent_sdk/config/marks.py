@@ -1,10 +1,11 @@
 """Where the values of a text stand, and the error that points there. Knows no format."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 
 MAX_DEPTH = 100
 """How deep a document's values may lie; nobody writes deeper by hand, and no reader of ours overflows its stack."""
@@ -12,7 +13,7 @@ MAX_DEPTH = 100
 _SEGMENT = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A line and a column, both counted from 1."""
 
@@ -23,7 +24,7 @@ class Place:
         return f"{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """Where a value's key or list item begins, and the marks of what lies within it."""
 

@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal, Union, cast, get_args, get_origin
 
@@ -12,11 +11,12 @@ from pydantic import BaseModel
 from agent_sdk.config.secret import SecretRef
 from agent_sdk.config.settings import Settings
 from agent_sdk.config.values import Expects
+from agent_sdk.core.frozen import frozen
 
 ENV_PREFIX = "AGENT_SDK__"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """One setting: `name` is dotted, `expected` says in words what its value must be."""
 

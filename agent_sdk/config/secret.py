@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ from pydantic import SecretStr
 from agent_sdk.config.documents import read_text
 from agent_sdk.config.marks import DocumentError
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 
 MASK = "********"
 MAX_SECRET_BYTES = 64 * 1024
@@ -24,7 +24,7 @@ class SecretUnresolved(ConfigError):
     code = "secret_unresolved"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretRef:
     """Where a secret is kept: `env:NAME` or `file:PATH`. It never holds the secret itself."""
 
@@ -59,7 +59,7 @@ class SecretRef:
         return f"{self.scheme}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretLiteral:
     """A secret that was given as such; only `resolve` tells it."""
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import cast
 
 from pydantic import BaseModel
@@ -10,9 +9,10 @@ from pydantic import BaseModel
 from agent_sdk.config.findings import mask_url, printable
 from agent_sdk.config.load import LoadedSettings
 from agent_sdk.config.schema import keys
+from agent_sdk.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettingRow:
     """One line of `config show`."""
 

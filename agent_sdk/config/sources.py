@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -14,12 +14,13 @@ from agent_sdk.config.documents import Document, read_document, read_text
 from agent_sdk.config.findings import BadSetting, Origin, SourceKind, name_kind, printable
 from agent_sdk.config.marks import DocumentError, Mark, Place
 from agent_sdk.config.schema import ENV_PREFIX, Key, keys, sections
+from agent_sdk.core.frozen import frozen
 
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 FILE_NAMES = ("agent-sdk.yaml", "agent-sdk.yml", "agent-sdk.toml", "agent-sdk.json")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A value for a setting that there is, as it was given."""
 
@@ -28,7 +29,7 @@ class Entry:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assignment:
     """One line of a `.env` file."""
 

@@ -1,18 +1,19 @@
 """An agent's declaration: what it is, what it may use and how far it may go. The user's face of it, `Agent`, lives in `runtime`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import JsonValue
 
 from agent_sdk.core.digest import digest_of
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import NO_SETTINGS, ModelSettings
 from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.tools import ToolSpec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """How far one run may go; None means no limit.
 
@@ -36,7 +37,7 @@ class Limits:
     max_depth: int = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextPolicy:
     """How a conversation is kept within what the model can take.
 
@@ -70,7 +71,7 @@ class ContextPolicy:
                 raise ConfigError(f"ContextPolicy({name}={value}) is too small", hint=f"give at least {least}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentSpec:
     """The frozen declaration of an agent.
 

@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -10,13 +9,14 @@ from pydantic import JsonValue
 
 from agent_sdk.core.errors import JournalNewer, StepLimit
 from agent_sdk.core.events import RunCancelled, RunFailed, StepFailed, StepSkipped, WaitReason
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import Failure, StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.plan import ITEM, MissingValue, Ref, When, fill, walk_path
 from agent_sdk.core.run import Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """Start a step; with `items` it unfolds into so many members and performs nothing itself."""
 
@@ -24,7 +24,7 @@ class Start:
     items: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Perform:
     """Journal `settled`, then start `starts` side by side."""
 
@@ -32,17 +32,17 @@ class Perform:
     settled: tuple[StepSkipped | StepFailed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consult:
     """Ask the planner: nothing is ready and nothing in flight."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hold:
     """Wait until something in flight ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Park:
     """Release the run: it waits for somebody or something outside, until `wake_at` at the latest (microseconds since 1970)."""
 
@@ -51,7 +51,7 @@ class Park:
     wake_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """Close the run; None where it has ended already."""
 

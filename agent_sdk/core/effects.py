@@ -1,7 +1,7 @@
 """The effects of a run as its events tell them: what was done outside, under which key, and what is known of its outcome."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from agent_sdk.core.events import (
@@ -17,6 +17,7 @@ from agent_sdk.core.events import (
     StepStarted,
     StepUnknown,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import PrincipalId, StepId
 from agent_sdk.core.run import Run
@@ -25,7 +26,7 @@ from agent_sdk.core.tools import Effect
 Outcome = Literal["under_way", "confirmed", "failed", "unknown", "skipped", "undoing", "undone", "undo_failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EffectEntry:
     """One effect. `decided` and `by` say how an unknown outcome was settled, and who said so; times in microseconds since 1970."""
 

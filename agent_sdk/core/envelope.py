@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from typing import cast, get_args
 
@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from agent_sdk.core.codec import dump, from_json, load
 from agent_sdk.core.errors import JournalCorrupt
 from agent_sdk.core.events import Event, Fact, UnknownEvent
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import ArtifactId, RunId, TenantId
 
 GENESIS = bytes(32)
@@ -32,7 +33,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 EVENT_CLASSES: Mapping[str, EventClass] = {kind.type: kind for kind in get_args(Event) if kind is not UnknownEvent}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Envelope:
     """One stored event. `meta` and `body` are JSON objects in UTF-8; `body` is None where there is none or it was erased."""
 
@@ -49,7 +50,7 @@ class Envelope:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """What stands in a body where a value is an artifact."""
 
@@ -57,7 +58,7 @@ class _Place:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Encoded:
     """An envelope and the large values that its body names by content."""
 

@@ -3,13 +3,13 @@
 Fields named in a class's `BODY` are users' content and may be gone (None) after an erasure; all others are plain and stay.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
 from agent_sdk.core.budget import Amounts, Shortfall
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import OwnerId, PrincipalId, RunId, SessionId, StepId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.messages import FilePart, Message
@@ -27,7 +27,7 @@ Ruling = Literal["approve", "deny", "edit", "expire"]
 ChildEnd = Literal["succeeded", "failed", "cancelled", "expired"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunCreated:
     """A run is asked for.
 
@@ -66,7 +66,7 @@ class RunCreated:
     files: tuple[FilePart, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunClaimed:
     """A process took the run's lease; what the owner before left running is settled by the fold."""
 
@@ -75,7 +75,7 @@ class RunClaimed:
     owner: OwnerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunReleased:
     """The owner gave up the lease; the run goes on when somebody claims it. After an `error` it went no further than after a crash."""
 
@@ -84,7 +84,7 @@ class RunReleased:
     reason: ReleaseReason
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeChange:
     """A part of the agent that is another than when the run was created: digests, None where the part is gone."""
 
@@ -93,7 +93,7 @@ class CodeChange:
     current: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunWaiting:
     """The run waits for somebody or something outside.
 
@@ -110,7 +110,7 @@ class RunWaiting:
     shortfall: Shortfall | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunWoken:
     """Somebody lets a run go on that waited as `crash_loop` or `code_changed`; `accepted` are the digests of the code it goes on with."""
 
@@ -121,7 +121,7 @@ class RunWoken:
     agent_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunCancelRequested:
     """Somebody asked for the run's end; `note` says why, in their words."""
 
@@ -131,7 +131,7 @@ class RunCancelRequested:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunSucceeded:
     """The run ended with an answer."""
 
@@ -141,7 +141,7 @@ class RunSucceeded:
     answer: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFailed:
     """The run ended without an answer; `step` is the one whose failure ended it, if one did."""
 
@@ -153,7 +153,7 @@ class RunFailed:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunCancelled:
     """The run ended on request."""
 
@@ -161,7 +161,7 @@ class RunCancelled:
     type: ClassVar[str] = "run.cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunExpired:
     """The run's deadline passed."""
 
@@ -169,7 +169,7 @@ class RunExpired:
     type: ClassVar[str] = "run.expired"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageReceived:
     """Something reached the run's inbox; `refused` says why it was not taken, None that it was."""
 
@@ -179,7 +179,7 @@ class MessageReceived:
     message: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepShape:
     """A step of a plan without its content, enough to fold a run whose bodies are gone.
 
@@ -194,7 +194,7 @@ class StepShape:
     on_error: OnError = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanRejected:
     """The model's plan does not hold; the raw reply stands in the `model.called` before."""
 
@@ -204,7 +204,7 @@ class PlanRejected:
     findings: tuple[Finding, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanAccepted:
     """The plan holds and is performed from now on."""
 
@@ -216,7 +216,7 @@ class PlanAccepted:
     plan: Plan | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanRevised:
     """A repaired plan takes the place of the one before; steps that had finished stay finished."""
 
@@ -228,7 +228,7 @@ class PlanRevised:
     plan: Plan | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckRefused:
     """A proposed call, or an answer (then `step` is the question's id), does not hold; it was not performed and the model is told."""
 
@@ -239,7 +239,7 @@ class CheckRefused:
     findings: tuple[Finding, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepStarted:
     """An attempt begins; `refs` says which reference fed which argument.
 
@@ -259,7 +259,7 @@ class StepStarted:
     undoes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepFinished:
     """The step gave its output and is never performed again.
 
@@ -276,7 +276,7 @@ class StepFinished:
     shown_chars: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepFailed:
     """The step ended without an output; `retryable` says whether the same call may succeed later.
 
@@ -296,7 +296,7 @@ class StepFailed:
     calls: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepRetried:
     """The attempt failed and another follows after `delay_s`."""
 
@@ -311,7 +311,7 @@ class StepRetried:
     calls: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepSkipped:
     """The step will not be performed; `source` is the step on whose account."""
 
@@ -322,7 +322,7 @@ class StepSkipped:
     source: StepId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepUnknown:
     """An effect was begun and its outcome is not known; it is never repeated without a decision."""
 
@@ -335,7 +335,7 @@ class StepUnknown:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EffectDecided:
     """Somebody, or the agent's policy, said what became of an unknown effect."""
 
@@ -347,7 +347,7 @@ class EffectDecided:
     output: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EffectCompensating:
     """The undoing of a finished effect begins; it may begin again after a crash, with the same `key`."""
 
@@ -358,7 +358,7 @@ class EffectCompensating:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EffectCompensated:
     """A finished effect was undone; where that failed, `code` says why and the effect stands."""
 
@@ -371,7 +371,7 @@ class EffectCompensated:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApprovalRequested:
     """A person must allow the step's call before it is made. What is decided holds for arguments of this `digest` alone."""
 
@@ -385,7 +385,7 @@ class ApprovalRequested:
     args: dict[str, JsonValue] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApprovalDecided:
     """The call is allowed, denied (`note` tells the model why), or made with other arguments: then by a step of its own, `becomes`."""
 
@@ -400,7 +400,7 @@ class ApprovalDecided:
     args: dict[str, JsonValue] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepWaiting:
     """The step waits: for an answer to its question `text`, for a time, or for the signal `name`. No lease is held for that."""
 
@@ -413,7 +413,7 @@ class StepWaiting:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuestionAnswered:
     """A person answered the question that a step waits for; the answer is the step's output."""
 
@@ -425,7 +425,7 @@ class QuestionAnswered:
     answer: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignalReceived:
     """A signal came, for the first step that waits for one of this name, now or later."""
 
@@ -436,7 +436,7 @@ class SignalReceived:
     payload: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildStarted:
     """The step is a run of its own, `child`, from now on; that run names this one as its parent."""
 
@@ -448,7 +448,7 @@ class ChildStarted:
     goal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildFinished:
     """The child run ended; its answer is the step's output."""
 
@@ -463,7 +463,7 @@ class ChildFinished:
     output: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallMark:
     """A call that a reply asks for, without its arguments; `digest` is over them, None where they are no JSON object."""
 
@@ -472,7 +472,7 @@ class CallMark:
     digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelCalled:
     """A model answered. Under `turn` the calls become steps; otherwise the reply is for the planner or for the step `step`.
 
@@ -493,7 +493,7 @@ class ModelCalled:
     message: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetReserved:
     """The budgets of the run's scopes granted a slice, for the model call `step` and some that follow."""
 
@@ -503,7 +503,7 @@ class BudgetReserved:
     amounts: Amounts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetRefused:
     """A budget did not grant what the model call `step` may cost."""
 
@@ -513,7 +513,7 @@ class BudgetRefused:
     shortfall: Shortfall
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetSettled:
     """The run gave back what it held: `spent` was used, `released` was not."""
 
@@ -523,7 +523,7 @@ class BudgetSettled:
     released: Amounts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextCompacted:
     """The conversation was made shorter, and goes on with less.
 
@@ -546,7 +546,7 @@ class ContextCompacted:
     cap: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextExceeded:
     """The model said of the question `step` that it is too long; the conversation is made shorter, and the question is put again.
 
@@ -560,7 +560,7 @@ class ContextExceeded:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnknownEvent:
     """A stored event whose type or version this code does not know: shown and kept, never acted upon."""
 
@@ -614,7 +614,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fact:
     """An event in its place.
 

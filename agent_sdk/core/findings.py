@@ -1,10 +1,11 @@
 """What a check found wrong: data for the model, the terminal and the journal alike."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from agent_sdk.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that does not hold.
 

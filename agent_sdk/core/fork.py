@@ -1,7 +1,7 @@
 """A fork: the facts of a run up to a number, made those of a new run, and what that new run may do to the outside a second time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from agent_sdk.core.budget import RUN_SCOPE, run_scope
@@ -24,6 +24,7 @@ from agent_sdk.core.events import (
     Terminal,
     UnknownEvent,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, StepId
 from agent_sdk.core.run import Run, fold
 from agent_sdk.core.tools import Effect
@@ -31,7 +32,7 @@ from agent_sdk.core.tools import Effect
 InFork = Literal["repeated", "asked", "taken_as_done"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Code:
     """The code that a fork pins in place of what the run pinned."""
 
@@ -39,7 +40,7 @@ class Code:
     digests: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RepeatedEffect:
     """An outside change of a run that its fork does not know as the world has it.
 
@@ -113,7 +114,7 @@ def repeated_effects(facts: Sequence[Fact], at: int) -> list[RepeatedEffect]:
 _SETTLED = frozenset({"finished", "failed", "skipped", "refused"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Copier:
     """Makes facts of one run those of another; `run` is the fold of what is copied."""
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from agent_sdk.core.events import SkipReason, StepShape
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.labels import UNKNOWN_SOURCE, Label, join_all
 from agent_sdk.core.plan import OnError, Step
@@ -15,7 +16,7 @@ from agent_sdk.core.tools import Effect, WaitKind
 Status = Literal["waiting", "ready", "running", "parked", "finished", "failed", "skipped", "unknown", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """What went wrong, as the journal has it; `message` and `hint` are None where the body was erased."""
 
@@ -24,7 +25,7 @@ class Failure:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pending:
     """What a parked step waits for, and until when; `name` is the signal's, `args` those to be approved, with their `digest`."""
 

@@ -1,10 +1,11 @@
 """Where a value comes from and who may read it: labels join along every flow of data."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from agent_sdk.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """Integrity and confidentiality of a value.
 

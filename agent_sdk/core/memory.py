@@ -1,13 +1,13 @@
 """Long-term memory: what outlives its run, whose it is and who sees it. Where it is kept is known by `storage`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NewType, Protocol
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import OutsideError, RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, TenantId
 from agent_sdk.core.strict_json import require_name, require_storable
 
@@ -19,7 +19,7 @@ MAX_QUERY_BYTES = 32 * 1024
 MAX_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """Whose a memory is: a tenant's, and within it a user's and an agent's; None stands for everybody there.
 
@@ -42,7 +42,7 @@ class Scope:
         return kept.tenant == self.tenant and kept.user in {None, self.user} and kept.agent in {None, self.agent}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """One user of a tenant, with all that any agent keeps for it; what is everybody's is not among it.
 
@@ -60,7 +60,7 @@ class Person:
 Owner = Scope | Person
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remembered:
     """One memory as it is kept, with the scope that it was given; nobody vouches for its text."""
 
@@ -72,7 +72,7 @@ class Remembered:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hit:
     """A memory that was found. The score is above 0, the higher the better, and compares hits of one search alone."""
 
@@ -80,7 +80,7 @@ class Hit:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """What a search found, best first. `words_only` says why it went by words alone where it should have gone by meaning too."""
 
@@ -88,7 +88,7 @@ class Found:
     words_only: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """A part of a list, newest first; `after` is where the next page begins, None on the last."""
 

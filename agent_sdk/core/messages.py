@@ -8,12 +8,13 @@ from typing import Literal
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import InputTooLarge, RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 
 Role = Literal["user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextPart:
     """Plain text. `signature`, where a vendor signs its texts, goes back to it unaltered."""
 
@@ -22,7 +23,7 @@ class TextPart:
     type: Literal["text"] = "text"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilePart:
     """An image or another file: an https URL, or a data URL (RFC 2397) that holds it. `media_type` is such as `image/png`."""
 
@@ -37,7 +38,7 @@ class FilePart:
         return cls(f"data:{media_type};base64,{b64encode(content).decode()}", media_type, name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReasoningPart:
     """What the model thought aloud; `signature`, opaque to all but the adapter that wrote it, goes back to the vendor unaltered."""
 
@@ -46,7 +47,7 @@ class ReasoningPart:
     type: Literal["reasoning"] = "reasoning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolCallPart:
     """One call the model asks for.
 
@@ -63,7 +64,7 @@ class ToolCallPart:
     type: Literal["tool_call"] = "tool_call"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolResultPart:
     """The answer to one call: the tool's output, or what went wrong (`is_error`). `files` are shown to the model beside the output."""
 
@@ -77,7 +78,7 @@ class ToolResultPart:
 Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One contribution to the conversation.
 

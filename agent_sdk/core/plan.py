@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Discriminator, JsonValue, Tag
 
 from agent_sdk.core.codec import to_json
 from agent_sdk.core.digest import digest_of
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 
 Strategy = Literal["loop", "plan", "fixed"]
@@ -23,7 +24,7 @@ GOAL = StepId("goal")
 STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ref:
     """Where a value comes from: a step's output, or a place in it.
 
@@ -112,7 +113,7 @@ def _kind(value: JsonValue) -> str:
             return f"the value {value!r}"[:80]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class When:
     """A condition on an earlier output, named by a reference's text; the step is skipped where it does not hold."""
 
@@ -123,7 +124,7 @@ class When:
     value: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolStep:
     """One call of one tool.
 
@@ -143,7 +144,7 @@ class ToolStep:
     kind: Literal["tool"] = "tool"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelStep:
     """One model call without tools: `prompt` is the instruction, `args` the material it works on.
 
@@ -170,7 +171,7 @@ def _kind_of(step: "dict[str, object] | ToolStep | ModelStep") -> object:
 Step = Annotated[Annotated[ToolStep, Tag("tool")] | Annotated[ModelStep, Tag("model")], Discriminator(_kind_of)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """Steps that form a DAG; their order breaks ties, nothing more. `result` is the answer, as a value with references in it."""
 

@@ -1,7 +1,7 @@
 """What the floors above expect of one another: each port is a Protocol, and `runtime` hands one part to the next."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
@@ -10,6 +10,7 @@ from agent_sdk.core.envelope import Envelope
 from agent_sdk.core.errors import RequestError
 from agent_sdk.core.events import ContextCompacted, Fact, WaitReason
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import ArtifactId, OwnerId, PrincipalId, RunId, SessionId, StepId, TenantId
 from agent_sdk.core.messages import Message, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, Progress
@@ -45,7 +46,7 @@ class Random(Protocol):
     def uniform(self, low: float, high: float) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ask:
     """The planner needs a model's reply before it can go on."""
 
@@ -53,7 +54,7 @@ class Ask:
     purpose: Literal["turn", "plan", "repair", "compact"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Propose:
     """The planner proposes a plan. Where the model's reply did not parse, `plan` is None and `findings` say why."""
 
@@ -61,7 +62,7 @@ class Propose:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """The planner proposes the run's answer. Where the model's reply did not parse, `findings` say why."""
 
@@ -69,7 +70,7 @@ class Answer:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compact:
     """The planner goes on with less of the conversation."""
 
@@ -173,7 +174,7 @@ class Tool(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What a `verify` tool's check says of a key: done with a result, or not done."""
 
@@ -181,7 +182,7 @@ class Verdict:
     output: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenDelta:
     """A streamed piece of a reply, or a tool's progress.
 
@@ -206,7 +207,7 @@ class TokenSink(Protocol):
     def publish(self, delta: TokenDelta) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LedgerChange:
     """Reserve or settle part of a budget: integers in the scope's own unit (money: 1e-9 US dollars). Negative amounts release."""
 
@@ -215,7 +216,7 @@ class LedgerChange:
     settle: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LedgerRow:
     """A budget: `reserved + settled` never exceeds `limit` by a reservation; None means no limit."""
 
@@ -225,7 +226,7 @@ class LedgerRow:
     settled: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mail:
     """An item for the inbox of another run of the same tenant. It is dropped where that run does not exist or has ended."""
 
@@ -233,7 +234,7 @@ class Mail:
     item: "InboxDraft"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Facts to be appended behind `head` under the lease `epoch`, with the ledger changes and the mail that go with them: all or none.
 
@@ -257,7 +258,7 @@ class Batch:
     agent_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """A lease on a run: what its holder appends carries `epoch`."""
 
@@ -269,7 +270,7 @@ class Claim:
     lease_until: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunRow:
     """A run as a list shows it; times in microseconds since 1970. `behind` is the earlier run of its session that has not ended yet."""
 
@@ -301,7 +302,7 @@ lets a run go on that waits as `crash_loop` or `code_changed`.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InboxDraft:
     """Something for a run from outside, as JSON that the owner turns into exactly one event. `key` makes a repeated put harmless.
 
@@ -325,7 +326,7 @@ class InboxDraft:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InboxItem:
     """Something from outside as it lies in the inbox; `at` in microseconds since 1970."""
 
@@ -336,7 +337,7 @@ class InboxItem:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionMove:
     """Make the new run the session's head, if the session's head still is `expected` (None: the session is new).
 
@@ -349,7 +350,7 @@ class SessionMove:
     queues: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFilter:
     """Which runs to list, newest first; `before` is the id of the last run of the page before."""
 
@@ -362,7 +363,7 @@ class RunFilter:
     parent: RunId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """Which due runs a worker takes, of every tenant unless `tenants` are given; None means all. `agents` are (name, version)."""
 
@@ -373,7 +374,7 @@ class Wanted:
     runs: frozenset[RunId] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expired:
     """Which ended runs to delete: those in one of `states` that ended before `before_us` (microseconds since 1970), `limit` at most."""
 
@@ -537,7 +538,7 @@ class Sink(Protocol):
     async def take(self, tenant: TenantId, run_id: RunId, facts: Sequence[Fact]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ticket:
     """A run that may be taken, as a queue carries it: enough to route it, and nothing that the journal does not know better."""
 

@@ -1,11 +1,11 @@
 """How much may be asked of models in a time, and when to stop: rules, limits, and the ports of what keeps count."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Literal, NamedTuple, Protocol
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 
 RateScope = Literal["tenant", "key", "model"]
@@ -15,7 +15,7 @@ LONGEST_PAUSE_S = 3600.0
 """A vendor that wants a longer pause is asked again after this."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RateRule:
     """What each model, key (an account, by a plain name), tenant, or combination of them may have; None means no limit.
 
@@ -45,7 +45,7 @@ class RateRule:
             raise ConfigError(f"a rate limit's period is {self.period_s} s", hint="give it in seconds; a minute is 60")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RateLimit:
     """A rule as it holds for one model, key or tenant. `name` says of which, and is unlike all others; `tenant` is whose limit it is."""
 

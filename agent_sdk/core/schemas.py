@@ -5,15 +5,16 @@ oneOf, allOf, $ref); lengths and ranges are left to the tool's own validation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic import JsonValue
+
+from agent_sdk.core.frozen import frozen
 
 MAX_DEPTH = 16
 ANYTHING: Mapping[str, JsonValue] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Schema:
     """A schema and the document that its local references point into."""
 
@@ -28,7 +29,7 @@ class Schema:
         return Schema(node if isinstance(node, dict) else ANYTHING, self.root)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mismatch:
     """Where and why values of one schema do not fit another; `path` is relative, such as `.hits[].title`."""
 

@@ -1,13 +1,12 @@
 """How many tokens a question about a run will have: the estimate, corrected by what the vendor counted of the run's earlier ones."""
 
-from dataclasses import dataclass
-
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.run import Run
 from agent_sdk.core.tokens import MOST_RATIO, corrected, ratio_of, tokens_of_message, tokens_of_text, tokens_of_tools
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Size:
     """A request's tokens; `rest` is what all but its messages takes, and `ratio` by how much estimates must be corrected."""
 

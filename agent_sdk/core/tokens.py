@@ -4,11 +4,11 @@ Three bytes of UTF-8 count as a token. Of English prose a token takes four and a
 Japanese about three; a file counts as 1,500, what vendors charge for a large image. What a vendor counted of earlier requests corrects it.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from pydantic_core import to_json
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from agent_sdk.core.tools import ToolSpec
 
@@ -21,7 +21,7 @@ _MARGIN = 1.05
 """What is added to a corrected estimate: texts differ in how many tokens they take."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measured:
     """What a vendor counted of a request whose conversation had `messages` messages: `tokens`, all else of the request included."""
 

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from agent_sdk.core.digest import digest_of
 from agent_sdk.core.errors import NotFound
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.labels import Label
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
@@ -25,7 +26,7 @@ WaitKind = Literal["question", "timer", "signal", "child"]
 DepsT_co = TypeVar("DepsT_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolSpec:
     """A tool as models and the checker see it.
 
@@ -68,7 +69,7 @@ def _label_of(tool: str) -> Label:
     return Label(untrusted=(f"tool:{tool}",))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """What a step waits for.
 

@@ -1,10 +1,11 @@
 """What model calls consumed: tries, tokens, and money where the price is known."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+from agent_sdk.core.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Usage:
     """Tokens as the vendor counted them; cached (read and written) and reasoning tokens are parts of the input and output counts.
 
@@ -33,7 +34,7 @@ class Usage:
 NO_USAGE = Usage(cost_usd=Decimal(0))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """One try of a model call: `code` is None where it succeeded, else the error's code.
 

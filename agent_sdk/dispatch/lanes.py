@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Self
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ports import Ticket, Wanted
 
 DEFAULT_QUEUE = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lane:
     """The tickets of one queue and one version of an agent; both are digests."""
 

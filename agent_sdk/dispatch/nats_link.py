@@ -5,7 +5,6 @@ import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,13 +14,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from agent_sdk.core.errors import ConfigError, QueueUnreachable
+from agent_sdk.core.frozen import frozen
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("nats", "tls", "ws", "wss")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NatsOptions:
     """Where the servers are, and how they keep tickets.
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import traceback
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, ModelError, NotDone, OutsideError, ToolTimedOut
 from agent_sdk.core.events import StepFailed, StepUnknown
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.tools import Effect
 from agent_sdk.core.usage import Usage
@@ -16,14 +16,14 @@ MAX_TEXT_CHARS = 4000
 MAX_TRACEBACK_CHARS = 16_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """The attempt gave a result."""
 
     output: JsonValue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """The attempt failed.
 
@@ -50,7 +50,7 @@ class Failed:
         return StepFailed(step, attempt, self.code, self.is_retryable, self.message, self.hint, self.traceback, self.usage, self.calls)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stopped:
     """The attempt was cancelled because the run was asked to stop."""
 

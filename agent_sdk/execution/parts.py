@@ -1,10 +1,11 @@
 """What a run is performed with, as `runtime` joins it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.budget import Meter, NoMeter
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.model import NO_SETTINGS, ModelSettings
 from agent_sdk.core.ports import Checker, Clock, Guards, Journal, Model, Planner, Random, TokenSink, Tool
@@ -18,7 +19,7 @@ async def no_children(_parent: Run, _step: StepId, _child: RunId) -> None:
     """Leave the child run to whoever finds it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parts:
     """The ports of one run. `model_name` is the name that requests give to `model`; `settings` are those of a plan's model steps."""
 

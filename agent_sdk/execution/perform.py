@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from agent_sdk.core.errors import ContentRefused, ModelNotNamed, NotFound, ReplyInvalid
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, user_message
@@ -31,7 +32,7 @@ _LOG = logging.getLogger("agent_sdk.tool")
 Args = Mapping[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Performer:
     """Calls tools and models for one run. `was_cancelled` says whether a cancellation is one that the run asked for.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import Conversation, ReasoningPart
 from agent_sdk.core.model import ModelRequest, ModelSettings, Reasoning
 from agent_sdk.core.tools import ToolSpec
@@ -48,7 +49,7 @@ class _Question:
     is_forced: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessagesWriter:
     """Writes the body of requests. `_refused` holds, for each model, what it does not take; a format by its own bytes."""
 

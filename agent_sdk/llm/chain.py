@@ -5,9 +5,10 @@ is left alone. The fallback stands outside, and asks another model when one has 
 """
 
 from collections.abc import Callable, Sequence, Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent_sdk.core.errors import ConfigError, ModelError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Clock, Model, Random
 from agent_sdk.core.rates import RateLimiter, RateRule
@@ -19,7 +20,7 @@ from agent_sdk.llm.rate_limit import LimitsOf, RateLimitedModel
 from agent_sdk.llm.retry import RetryingModel, RetryPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A model of a chain: an adapter, and `name` as its vendor knows it.
 
@@ -35,7 +36,7 @@ class Link:
     rules: Sequence[RateRule] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resilience:
     """What a chain does against failures. None of `circuits`, no `rules`: nothing breaks, nothing is limited.
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from agent_sdk.core.errors import ConfigError, StorageError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ports import Clock
 from agent_sdk.core.rates import CircuitStatus, CircuitStore
 from agent_sdk.llm.failures import CircuitOpen
@@ -19,7 +19,7 @@ _PATIENCE_S = 2.0
 """How old the store's word may be; how long it is left alone when it is away, beyond that; and how long it is waited for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakerPolicy:
     """When a circuit opens, and how it closes.
 
@@ -43,7 +43,7 @@ class BreakerPolicy:
             raise ConfigError("a circuit breaker's times must be above 0, and its rate between 0 and 1")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CircuitState:
     """How a circuit stands; `retry_after_s` is for how much longer it is open."""
 

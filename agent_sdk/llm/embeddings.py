@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.memory import EmbeddingInvalid
 from agent_sdk.llm.openai_chat import OpenAIChat
 from agent_sdk.llm.options import OpenAIOptions
@@ -24,7 +25,7 @@ _BATCH_CHARS = 100_000
 Purpose = Literal["document", "query"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmbeddingOptions:
     """Which model embeds, and how. `dimensions` None takes the model's own size.
 

@@ -1,7 +1,6 @@
 """What each failure of a model call means for the wrappers around it: the one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,6 +15,7 @@ from agent_sdk.core.errors import (
     ReplyInvalid,
     Unavailable,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.llm.rate_limiter import RateLimitFull, RateLimitUnknown
 from agent_sdk.llm.vendor_errors import CertificateRefused, QuotaExhausted
 
@@ -26,7 +26,7 @@ class CircuitOpen(ModelError):
     code = "circuit_open"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Treatment:
     """`vendor` is what the failure says of the vendor, and opens or closes the circuit; `falls_back` is whether another model is asked.
 

@@ -1,12 +1,13 @@
 """A question in the bytes of Gemini's `generateContent`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import Conversation, Message
 from agent_sdk.core.model import ModelRequest, ToolChoice
 from agent_sdk.core.tools import ToolSpec
@@ -23,7 +24,7 @@ _MODES: Mapping[ToolChoice, str | None] = {"auto": None, "required": "ANY", "non
 _THIRD = (3, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Concessions:
     """What a server is known to want otherwise than asked: no schema, or another effort of thinking."""
 
@@ -34,7 +35,7 @@ class Concessions:
 AS_ASKED = Concessions()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestWriter:
     """Writes the body of requests.
 

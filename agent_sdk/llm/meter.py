@@ -1,10 +1,10 @@
 """What a model call may come to, known from the catalog before it is made."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent_sdk.core.budget import NOTHING, Amounts, PriceUnknown, to_nano
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.llm.catalog import Catalog, CatalogEntry
 
@@ -16,7 +16,7 @@ _PRICE_HINT = "give its prices in a file that the setting `catalog` names, or se
 _LENGTH_HINT = "set model_call.max_output_tokens, or give the model's max_output_tokens in a file that the setting `catalog` names"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogMeter:
     """Knows what a call may cost that goes to one of several models: the one that is named, and those that stand in for it.
 

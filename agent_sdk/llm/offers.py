@@ -1,10 +1,11 @@
 """What a question offers a model beside words: tools, and the form of the output; packed once for the same tuple and schema."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelRequest, ModelSettings, OutputMode, ToolChoice
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.encoding import Once
@@ -14,7 +15,7 @@ from agent_sdk.llm.tool_names import Toolbox, pack
 Describe = Callable[[str, ToolSpec], JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offers:
     """Packs as one protocol wants it: `describe` says a tool, by its name on the wire, and `default_mode` how output is best asked for."""
 

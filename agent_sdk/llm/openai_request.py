@@ -1,11 +1,12 @@
 """A question in the bytes of OpenAI's Chat Completions."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import BadRequest
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
@@ -20,7 +21,7 @@ _TAKEN = frozenset({"messages", "model", "response_format", "stream", "stream_op
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestWriter:
     """Writes the body of requests. `is_openai` says whether the vendor's own server is asked: others know less, and by older names."""
 

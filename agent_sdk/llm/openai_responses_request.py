@@ -1,11 +1,12 @@
 """A question in the bytes of OpenAI's Responses: the conversation as items, of which a message of ours may become several."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import BadRequest
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import FilePart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.tools import ToolSpec
@@ -21,7 +22,7 @@ _SEALS: JsonValue = ["reasoning.encrypted_content"]
 """Nothing is kept at the vendor's, so that the thoughts come sealed, and go back with the conversation."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResponseWriter:
     """Writes the body of requests. `is_openai` says whether the vendor's own server is asked, which may be asked to cache for long."""
 

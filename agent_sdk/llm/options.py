@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_plus, unquote, urlencode, urlsplit, urlunsplit
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.llm.vendor_errors import Place
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -15,7 +16,7 @@ _SECRET_CHARS = 4
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeouts:
     """How long a model call may take, in seconds.
 
@@ -34,7 +35,7 @@ class Timeouts:
                 raise ConfigError(f"the timeout {name} is {getattr(self, name)}; it must be above 0")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpRequest:
     """A request as it goes out."""
 
@@ -48,7 +49,7 @@ Sign = Callable[[HttpRequest], Awaitable[HttpRequest]]
 """Signs each request, or changes it otherwise, just before it goes out: for clouds that want more than a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VendorOptions:
     """How to reach a vendor, or a server that speaks its protocol. `api_key` None sends no key.
 

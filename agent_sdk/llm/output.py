@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import Part, TextPart, ToolCallPart
 from agent_sdk.core.model import OutputMode
 from agent_sdk.core.tools import ToolSpec
@@ -20,7 +20,7 @@ OUTPUT_TOOL = "give_the_answer"
 """The tool by which a model gives its answer under the mode `tool`; nobody else's may have this name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """How one output schema is asked for; `is_wrapped` where the output stands in an object of one property."""
 

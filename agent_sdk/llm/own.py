@@ -1,12 +1,12 @@
 """The boundary to a model of the user's own: whatever it raises or returns becomes a reply of the port, or a `ModelError`."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
 from agent_sdk.core.codec import dump
 from agent_sdk.core.errors import AgentSDKError, ModelError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Model
@@ -19,7 +19,7 @@ _MOST_USD = 1_000_000
 _USAGE_HINT = "give whole numbers of tokens, none below 0, and a Decimal or None as cost_usd"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnModel:
     """A model object that somebody else wrote."""
 

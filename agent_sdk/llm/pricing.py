@@ -1,10 +1,11 @@
 """What answers cost: a wrapper around any model that puts the price on what was used, as far as the catalog knows it."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from agent_sdk.core.errors import ModelError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Attempt, Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Model
 from agent_sdk.core.usage import Usage
@@ -30,7 +31,7 @@ def price_of(usage: Usage, entry: CatalogEntry | None, *, is_kept_long: bool = F
     return amount.scaleb(_MILLION)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PricedModel:
     """A vendor's adapter whose replies, and errors that know what was used, say what it cost.
 

@@ -1,9 +1,9 @@
 """`complete` on top of `stream`, for models that have the latter alone."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol, cast
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Model
 from agent_sdk.llm.retry import close_stream, no_reply
@@ -17,7 +17,7 @@ class Streaming(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamedModel:
     """A whole model made of one that only streams."""
 

@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.encoding import encode_json
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 MAX_ID_CHARS = 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Toolbox:
     """Tools as they are sent, and their own names by those on the wire, where the protocol forbids the own."""
 

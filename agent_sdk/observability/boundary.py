@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.observability.plain import MAX_TEXT, to_text, to_traceback
 from agent_sdk.observability.redact import redact_text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObserverFailed:
     """A sink or hook failed on a run, at the events from number `seq` on. Message and traceback are redacted."""
 

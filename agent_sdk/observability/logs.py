@@ -6,13 +6,13 @@ import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Literal, TextIO
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import AgentSDKError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.observability.plain import MAX_TEXT, encodable, lines, one_line, to_plain, to_text, to_traceback
 from agent_sdk.observability.redact import redact_json, redact_text
@@ -28,7 +28,7 @@ PLACE = ("tenant", "run_id", "step_id", "trace_id")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", *PLACE}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogContext:
     """The run and step that what is logged belongs to, as far as they are known."""
 

@@ -1,9 +1,10 @@
 """Secrets taken out of what leaves the process by logs, traces, terminals and exports. Journals stay verbatim."""
 
 import re
-from dataclasses import dataclass
 
 from pydantic import JsonValue
+
+from agent_sdk.core.frozen import frozen
 
 MASK = "[redacted]"
 MAX_DEPTH = 64
@@ -69,7 +70,7 @@ def _holds(value: JsonValue) -> bool:
     return value is not None and not isinstance(value, bool)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     """A form that secrets have. The pattern is tried only where one of `hints` stands in the text in lower case, which is cheap to see."""
 

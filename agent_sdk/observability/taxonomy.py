@@ -1,7 +1,6 @@
 """What kind of news each event is: its family, how grave it is, and what it says in one line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, assert_never, cast, get_args
 
 from agent_sdk.core.budget import Shortfall
@@ -48,6 +47,7 @@ from agent_sdk.core.events import (
     UnknownEvent,
     WaitReason,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.observability.waits import WaitEvent, of_wait
 
 Family = Literal[
@@ -84,7 +84,7 @@ _SpendingEvent = BudgetReserved | BudgetRefused | BudgetSettled | ContextCompact
 _StepEvent = StepStarted | StepFinished | StepFailed | StepRetried | StepSkipped | StepUnknown | EffectDecided
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """What all events of a type have in common. A single event may be graver than `severity`, never less grave."""
 

@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Self
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.model import AttemptStarted, ReplyDone
 from agent_sdk.core.ports import TokenDelta
@@ -14,7 +14,7 @@ from agent_sdk.core.ports import TokenDelta
 DEFAULT_CAPACITY = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokensDropped:
     """The subscriber was too slow, and `count` items were dropped: what was shown of replies that are not done is void.
 

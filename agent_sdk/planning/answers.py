@@ -1,14 +1,14 @@
 """What an agent promises to answer: plain text, or a value of a type."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerType:
     """The declared type of an agent's answers; `adapter` is None for plain text."""
 

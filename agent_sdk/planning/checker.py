@@ -1,7 +1,7 @@
 """Finds all that does not hold in a plan, a call or an answer, before anything acts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import assert_never
 
@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.plan import GOAL, ITEM, STEP_ID, ModelStep, Plan, Ref, Step, ToolStep, as_ref, refs_in, sources_of
@@ -26,7 +27,7 @@ MAX_GUESSES = 20
 MAX_CIRCLES = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanChecker:
     """Checks against the agent's tools; it reads declarations only and performs nothing."""
 

@@ -1,10 +1,11 @@
 """Keeps a conversation within what the model can take: what is left out, when, and what the model is asked to write in its place."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent_sdk.core.agent import ContextPolicy
 from agent_sdk.core.errors import ContextFull
 from agent_sdk.core.events import ContextCompacted
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import ModelRequest
@@ -24,7 +25,7 @@ _LEAST_ROOM = 100
 """The question for a summary takes at most this share of what may be sent; with fewer tokens for what is summed up, there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextKeeper:
     """Decides what of a run's conversation is sent. `window` is the model's context in tokens, None where that is not known."""
 
@@ -59,7 +60,7 @@ class ContextKeeper:
         return self.window - reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Cut:
     """The ways to make one conversation shorter than `cap` tokens; `known` is the cap before the model said that it is less."""
 

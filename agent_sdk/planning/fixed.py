@@ -1,17 +1,16 @@
 """An author's plan, performed as written."""
 
-from dataclasses import dataclass
-
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import AnswerError, PlanError
 from agent_sdk.core.findings import render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.plan import MissingValue, Plan, fill
 from agent_sdk.core.ports import Answer, Propose
 from agent_sdk.core.run import Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FixedPlanner:
     """Proposes `plan` once, and its result when every step is settled."""
 

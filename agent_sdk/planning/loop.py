@@ -1,10 +1,9 @@
 """The tool-calling loop: a question, the calls that the reply asks for, and so on until a reply asks for none."""
 
-from dataclasses import dataclass
-
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.errors import AnswerError, ContentRefused, RepeatedCall, TurnLimit
 from agent_sdk.core.findings import render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message
 from agent_sdk.core.model import NO_SETTINGS, ModelRequest, ModelSettings
@@ -14,7 +13,7 @@ from agent_sdk.planning.context import ContextKeeper
 from agent_sdk.planning.replies import parse_json_reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoopPlanner:
     """Asks `model` turn by turn. The calls of a reply become steps in the fold itself, so that nothing is proposed twice."""
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import JsonValue
@@ -11,6 +10,7 @@ from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.codec import adapter
 from agent_sdk.core.errors import AnswerError, PlanError
 from agent_sdk.core.findings import Finding, render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, user_message
@@ -28,7 +28,7 @@ from agent_sdk.planning.prompts import render_prompt
 _CALLED = Finding("reply_empty", "$", "the reply calls a tool instead of planning", hint="answer with the plan alone, as JSON")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WholePlanner:
     """Asks `model` for a plan, with the findings of every one that was rejected; after a failure, for the rest of it."""
 
@@ -131,7 +131,7 @@ def _output_text(state: StepState, tools: tuple[ToolSpec, ...]) -> str:
     return f"a list, of which each is {text}" if state.each else text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanOnly:
     """Plans like `inner` and answers with the plan itself: checked, and not performed."""
 

@@ -1,13 +1,12 @@
 """Whether what a tenant's runs hold is what was written: all of them, or one."""
 
-from dataclasses import dataclass
-
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Journal
 from agent_sdk.storage.audit import RunAudit, audit_run, audit_runs
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Audit:
     """How much was looked at, and the runs in which something is wrong."""
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from agent_sdk.core.budget import TENANT_SCOPE, UNITS, Budget, Unit, row_name, run_scope, session_scope, to_usd
 from agent_sdk.core.errors import RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, SessionId, TenantId
 from agent_sdk.core.ports import Clock, Journal, LedgerRow
 
@@ -15,7 +16,7 @@ _MAX_KNOWN = 10_000
 _MAX_LIMIT = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spending:
     """An amount in each unit."""
 
@@ -24,7 +25,7 @@ class Spending:
     calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetState:
     """How a budget stands: what was `settled` is spent, what is `reserved` may still be. A limit may have been lowered below these."""
 

@@ -1,12 +1,12 @@
 """Joins the parts: an agent's model with what asks it, an agent with what performs it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from agent_sdk.core.agent import AgentSpec, Limits
 from agent_sdk.core.budget import Meter, NoMeter
 from agent_sdk.core.errors import ConfigError, ModelNotNamed
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelSettings
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Checker, Model, Planner, Tool
@@ -21,7 +21,7 @@ DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pools:
     """Where tools run that are not async: in threads, or in processes of their own."""
 
@@ -44,7 +44,7 @@ def _bound(tool: Tool, pools: Pools) -> Tool:
     return cast("FunctionTool[..., object]", tool).bound_to(pools.threads, pools.processes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asking:
     """How an agent's runs ask their model. `model` is None where they ask none."""
 

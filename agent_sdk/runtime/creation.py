@@ -3,12 +3,13 @@
 import inspect
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agent_sdk.core.budget import NO_BUDGET, Budget, run_scope
 from agent_sdk.core.errors import ConfigError, InputTooLarge, RequestError, RunBusy
 from agent_sdk.core.events import Fact, RunCreated
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, RunId, SessionId, TenantId
 from agent_sdk.core.messages import FilePart
 from agent_sdk.core.ports import Journal, SessionMove
@@ -23,7 +24,7 @@ _TRIES = 50
 """How often a run that may queue looks for its session's newest run, which others move as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartOptions:
     """What one run may have of its own. `principal` is the user whom it acts for.
 
@@ -45,7 +46,7 @@ class StartOptions:
     budget: Budget | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """What is worked out for a run before its first fact: its instructions, where a function makes them, and the budgets it spends from."""
 

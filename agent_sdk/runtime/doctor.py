@@ -1,11 +1,11 @@
 """Looks at a journal as an operator would: whether it is whole and up to date, and which of its runs wait for somebody."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agent_sdk.core.errors import AgentSDKError
 from agent_sdk.core.events import WaitReason
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 from agent_sdk.core.ports import Clock, Journal, RunFilter, RunRow
 from agent_sdk.core.run import RunState
@@ -25,7 +25,7 @@ _PAGE = 1000
 _OPEN: frozenset[RunState] = frozenset({"queued", "planning", "running", "waiting"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """What was looked at, how it stands, and what to do about it; `runs` are those that it is about, the longest wait first."""
 
@@ -36,7 +36,7 @@ class Check:
     runs: tuple[RunRow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examined:
     """What a journal is looked at with.
 

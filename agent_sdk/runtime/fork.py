@@ -1,13 +1,14 @@
 """Forks of runs: what one would do to the outside a second time is told first, then it is made."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agent_sdk.core.budget import run_scope
 from agent_sdk.core.errors import NotFound
 from agent_sdk.core.events import ChildStarted, Fact
 from agent_sdk.core.fork import Code, RepeatedEffect, fork, last_good, repeated_effects
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.execution import load_facts
 from agent_sdk.runtime.budgets import begin_budget, read_budget
@@ -15,7 +16,7 @@ from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.runtime import Runtime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForkPlan:
     """A fork of the run `source` behind its event `at`, looked at and not made yet; `effects` may happen a second time."""
 

@@ -3,17 +3,17 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, RunId, TenantId
 
 DepsT = TypeVar("DepsT")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunInfo:
     """What an author's function may know of the run that it is called for."""
 
@@ -23,7 +23,7 @@ class RunInfo:
     principal: PrincipalId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GuardedCall:
     """A call that the model asks for, as a guardrail sees it; `args` is a copy."""
 

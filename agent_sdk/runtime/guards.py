@@ -5,13 +5,13 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import GuardrailRefused
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import Message, ToolCallPart
 from agent_sdk.core.ports import Guards
 from agent_sdk.core.run import Run
@@ -23,7 +23,7 @@ _LOG = logging.getLogger("agent_sdk.runtime")
 _MAX_CHARS = 4000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Said:
     """What one function said is wrong; `has_failed` where it did not come to a judgement."""
 
@@ -34,7 +34,7 @@ class _Said:
         return Finding("guardrail_failed" if self.has_failed else code, "$", self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentGuards:
     """The guardrails and validators of one agent. Those that are not async run on the event loop; the others have `step_timeout_s`."""
 

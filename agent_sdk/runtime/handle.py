@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import RequestError, RunCancelled, RunExpired, RunFailed, RunSuspended, RunWaits
 from agent_sdk.core.events import Fact, RunReleased
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, RunId
 from agent_sdk.core.model import TextDelta
 from agent_sdk.core.ports import RunFilter, RunRow, TokenDelta
@@ -28,7 +28,7 @@ SOON_US = 45_000_000
 """A run that waits for a budget, but no longer than this, waits for others to give back what they reserved: it goes on by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desk:
     """Where a handle finds out about its run; `live` are those that this process performs."""
 

@@ -1,9 +1,10 @@
 """Asks models one tiny question each, to see whether they answer, how fast, and for how much."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent_sdk.core.errors import AgentSDKError, ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, user_message
 from agent_sdk.core.model import ModelReply, ModelRequest, ModelSettings, ReplyDone
@@ -22,7 +23,7 @@ OpenModel = Callable[[str], tuple[Model, str]]
 """From `vendor:name` to the model and the name that requests give it; raises ConfigError."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelFailure:
     """Why a model did not answer."""
 
@@ -31,7 +32,7 @@ class ModelFailure:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelCheck:
     """How a model answered. `first_token_s` is None where nothing came before the whole reply: the model did not stream.
 

@@ -1,12 +1,13 @@
 """An author's plan in a YAML, JSON or TOML file: read, checked, and each finding with the line where it stands."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent_sdk.config import Document, Place, read_document
 from agent_sdk.core.errors import PlanRefused
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId
 from agent_sdk.core.plan import Plan
 from agent_sdk.core.run import Run
@@ -16,7 +17,7 @@ from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.options import tool_name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanFile:
     """A file and the plan in it; `plan` is None where the file has not the shape of one, and `shape` says why."""
 

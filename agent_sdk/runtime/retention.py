@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 from agent_sdk.core.ports import Clock, Expired, Journal, RunFilter
 from agent_sdk.core.run import ENDS, RunState
@@ -14,7 +14,7 @@ BATCH = 500
 _ARTIFACT_GRACE_US = 3_600_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """Runs in `state`, an end, are kept for `keep_s` seconds after it. A state without a rule is kept for good.
 
@@ -32,7 +32,7 @@ class Rule:
             raise ValueError(f"{self.keep_s} seconds is no time to keep a run for")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """How many runs each rule deleted, or would; `artifacts` is None where that was not tried."""
 

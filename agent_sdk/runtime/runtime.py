@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent_sdk.core.budget import Budget
 from agent_sdk.core.errors import PlanRefused, QueueUnreachable, RequestError, RunBusy
 from agent_sdk.core.events import Event, Fact, PlanAccepted
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, TenantId
 from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.plan import Plan, plan_to_json
@@ -45,7 +45,7 @@ _LOG = logging.getLogger("agent_sdk.runtime")
 CATCH_UP_RUNS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Drafted:
     """A run that can be created: all that could be found wrong with it was looked for."""
 

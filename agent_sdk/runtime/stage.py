@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import AgentSDKError, InboxPending, JournalCorrupt, LimitError, NotFound, RequestError, RunExists, StorageError
 from agent_sdk.core.events import Event, Fact, RunClaimed, RunReleased, RunWaiting, WaitReason
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import OwnerId, RunId, StepId
 from agent_sdk.core.messages import parse_goal
 from agent_sdk.core.ports import Batch, Claim, Clock, Dispatcher, Ids, Journal, Random, Ticket
@@ -43,7 +44,7 @@ RETRY_S = 30.0
 MAIL_PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class World:
     """Time, names and chance; tests bring their own."""
 
@@ -52,7 +53,7 @@ class World:
     random: Random = field(default_factory=SystemRandom)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holds:
     """What a stage performs with; whoever made it opens and closes these."""
 

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, field
 
 from agent_sdk.core.errors import AgentSDKError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 from agent_sdk.core.ports import Claim, Ticket, Wanted
 from agent_sdk.runtime.keeper import RunKey
@@ -21,7 +22,7 @@ MOST_AT_ONCE = 32
 PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerOptions:
     """`concurrency` runs are performed at once; of all queues and tenants, unless some are named.
 

@@ -1,10 +1,10 @@
 """Compares what a journal holds with what was written: the hashes of each run's events, and the bytes of the artifacts that they name."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from agent_sdk.core.envelope import artifacts_named
 from agent_sdk.core.errors import JournalCorrupt, NotFound
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import ArtifactId, RunId, TenantId
 from agent_sdk.core.ports import Journal, RunFilter
 from agent_sdk.storage.chain import verify_chain
@@ -12,7 +12,7 @@ from agent_sdk.storage.chain import verify_chain
 _PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunAudit:
     """What was found of one run. `altered` is the number of the first event that is not what was written, or is missing; None: all are.
 

@@ -7,13 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from agent_sdk.core.codec import dump, load
 from agent_sdk.core.errors import ConfigError, JournalCorrupt, JournalNewer, NotFound, RequestError, StorageError, StorageFull
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ports import Clock
 from agent_sdk.storage.audit import audit_runs
 from agent_sdk.storage.copier import Contents, Copier, NoScratch, Scratch, StoreKind
@@ -27,7 +27,7 @@ MAX_PROBLEMS = 100
 _SCHEMES = frozenset({"postgres", "postgresql"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """What a backup says of itself; `created_at` in microseconds since 1970."""
 
@@ -40,7 +40,7 @@ class Manifest:
     v: Literal[1] = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verified:
     """What was found wrong with a backup, the first 100 problems of it; nothing where all is well.
 
@@ -54,7 +54,7 @@ class Verified:
     why_not: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tools:
     """What backups need of the world. `programs` is the directory of PostgreSQL's client programs; None looks for them on the PATH."""
 

@@ -1,16 +1,16 @@
 """What a store does for its backups: copy itself as of one moment, bring a copy back, and open one beside itself to look into it."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 
 StoreKind = Literal["sqlite", "postgresql"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """What a copy holds: the number of the last migration, all runs, those of them that had not ended, and all events."""
 
@@ -20,7 +20,7 @@ class Contents:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scratch:
     """A copy that was brought back beside the journal: a journal of its own, and the tenants in it."""
 

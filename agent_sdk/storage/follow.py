@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Iterable, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from agent_sdk.core.envelope import Envelope
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Clock, Journal
 from agent_sdk.core.run import ENDS
@@ -90,7 +90,7 @@ async def follow_mail(unread: Callable[[], Awaitable[Mapping[RunKey, int]]], bel
             await bell.wait()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """How long one waits for a due run, and how often one looks though no bell rang."""
 

@@ -1,12 +1,13 @@
 """The journal in memory: all rules of the port, for one process and as long as it lives."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
 
 from agent_sdk.core.budget import ledger_rows, run_scope
 from agent_sdk.core.envelope import GENESIS, Envelope, encode
 from agent_sdk.core.events import Fact
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import ArtifactId, OwnerId, RunId, SessionId, TenantId
 from agent_sdk.core.ports import (
     Batch,
@@ -30,7 +31,7 @@ from agent_sdk.storage.follow import DUE, MAIL, Bells, Patience, RunKey, await_d
 from agent_sdk.storage.lanes import Turns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Artifact:
     data: bytes
     written_at: int
@@ -342,7 +343,7 @@ def _place(run: Kept) -> tuple[int, RunId]:
     return run.created_at, run.run_id
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _MemoryLeaseLine:
     """Renews under the lock that claims and releases take too; an append that releases nothing takes none."""
 

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
 from agent_sdk.core.errors import JournalCorrupt, JournalNewer
+from agent_sdk.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Migration:
     """A numbered script; its file is named `{number}_{name}.sql`."""
 

@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from agent_sdk.core.errors import NotFound, RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 from agent_sdk.storage.copier import Contents, NoScratch, Scratch
 from agent_sdk.storage.postgres.connect import Connection, parse_address
@@ -29,7 +30,7 @@ WHERE datname = current_database() AND application_name = 'agent_sdk' AND pid <>
 _RESTORE = ("--single-transaction", "--no-owner", "--no-privileges")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PostgresCopier:
     """The journal in a database. With an empty `url` there is no server to bring a copy back to."""
 

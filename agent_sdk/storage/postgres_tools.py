@@ -7,11 +7,11 @@ import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from agent_sdk.core.errors import ConfigError, StorageError
+from agent_sdk.core.frozen import frozen
 
 _OPTIONS = frozenset({"host", "port", "user", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl"})
 """What PostgreSQL's programs know of a URL's options, and may be seen by all."""
@@ -19,7 +19,7 @@ _DATABASE = frozenset({"dbname", "database"})
 _MAX_ERROR = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PostgresTools:
     """The programs `pg_dump` and `pg_restore` of one directory; None is whatever the PATH has."""
 

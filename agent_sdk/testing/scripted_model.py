@@ -4,12 +4,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from inspect import isawaitable
 
 from pydantic import BaseModel, JsonValue
 
 from agent_sdk.core.errors import BadRequest
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReasoningDelta, ReplyDone, TextDelta, ToolCallDelta
@@ -18,7 +19,7 @@ from agent_sdk.core.usage import Usage
 from agent_sdk.llm.calls import call_id, parse_call
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """A call that the model asks for. `args` as text are what a sloppy model wrote, and are parsed like a real one's."""
 

@@ -2,9 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FunctionType
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.tools.companion import Companion, read_companion
 from agent_sdk.tools.signature import declaration_error
 
@@ -15,7 +15,7 @@ MAX_REASON_CHARS = 500
 _HINT = "write approval=True, a reason, or a function such as lambda amount: amount > 100"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApprovalRule:
     """Says why a call needs approval. What goes wrong in a rule is itself a reason: no call slips through a rule that failed."""
 

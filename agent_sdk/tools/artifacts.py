@@ -1,12 +1,12 @@
 """The tool by which a model reads what it was shown in part, or what was taken out of its conversation: outputs of earlier calls."""
 
 import json
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from agent_sdk.core.errors import NotFound, ToolError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import without_files
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.tools.decorator import tool
@@ -19,7 +19,7 @@ Length = Annotated[int, Field(ge=1, le=MAX_LENGTH)]
 Words = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Passage:
     """A part of an output as text: characters from `start` on, of `total`. `next_start` is where the rest begins, None at the end."""
 

@@ -4,10 +4,10 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from agent_sdk.core.errors import ToolError
+from agent_sdk.core.frozen import frozen
 
 BY_DESCRIPTOR = {os.open, os.stat, os.mkdir, os.unlink} <= os.supports_dir_fd and os.scandir in os.supports_fd
 """Whether the system can name a file relative to an open directory. Without it, who changes the tree meanwhile could win a race."""
@@ -34,7 +34,7 @@ def parts_of(path: str) -> tuple[str, ...]:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directory:
     """An open directory below the root; `fd` is None where the system has no names relative to one. `shown` is its path below the root."""
 
@@ -159,7 +159,7 @@ class Directory:
         return "a regular file" if stat.S_ISREG(mode) else "a special file"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Root:
     """A directory that everything stays below; its own path may hold links, since who configures it vouches for it."""
 

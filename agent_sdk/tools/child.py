@@ -10,12 +10,13 @@ import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import cast
 
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import AgentSDKError, ArgumentsInvalid, NotDone, OutsideError, ResultInvalid
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.tools.declaration import Declaration, Options
@@ -24,7 +25,7 @@ from agent_sdk.tools.isolation import Home, Limits, imported
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One call: what to call, its arguments as JSON, its limits, and what its context says; `left_s` is the time until the deadline."""
 

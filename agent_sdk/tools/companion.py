@@ -2,16 +2,16 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import cast
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.tools.signature import class_of
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Companion:
     """A function beside its tool; `is_method` where both stand in one class body.
 

@@ -1,7 +1,6 @@
 """How a finished call is undone: which of the call's arguments, output and context the compensation asks for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, cast, get_type_hints
 
@@ -10,6 +9,7 @@ from pydantic_core import to_json
 
 from agent_sdk.core.errors import ResultInvalid
 from agent_sdk.core.findings import render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.tools.companion import Companion, read_companion
 from agent_sdk.tools.signature import declaration_error, is_context
@@ -21,7 +21,7 @@ OUTPUT = "output"
 _HINT = "write it as (output), or with parameters named like the tool's own, 'output' and one ToolContext"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compensation:
     """A tool's compensation; `arguments` of the call, `output` and `context` are the names of the parameters that take them."""
 

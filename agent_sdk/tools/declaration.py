@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType
 from typing import Literal
@@ -11,6 +10,7 @@ from pydantic import JsonValue
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
 from agent_sdk.core.errors import ToolDeclarationError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.labels import Label
 from agent_sdk.core.tools import Effect, ToolSpec
 from agent_sdk.tools.approval import Approval, read_approval
@@ -25,7 +25,7 @@ Binding = Literal["instance", "class", "nothing"]
 """What a tool in a class body is bound to when it is accessed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """What `@tool` was told."""
 
@@ -45,7 +45,7 @@ class Options:
     cpu_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """What is made of a signature; `context` names the parameter that takes the `ToolContext`, `defaults` are of what need not be given."""
 

@@ -2,13 +2,14 @@
 
 import inspect
 import re
-from dataclasses import dataclass
+
+from agent_sdk.core.frozen import frozen
 
 _SECTION = re.compile(r"(Args|Arguments|Parameters):\s*$")
 _ENTRY = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Docstring:
     """What a model is told of a tool and its parameters."""
 

@@ -4,13 +4,13 @@ import io
 import secrets
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from agent_sdk.core.errors import ConfigError, ToolError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ports import Tool
 from agent_sdk.tools.beneath import BY_DESCRIPTOR, Directory, Root, parts_of
 from agent_sdk.tools.decorator import tool
@@ -23,7 +23,7 @@ Pattern = Annotated[str, Field(min_length=1, max_length=1000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """Paths relative to the root, in the tree's order; not `is_complete` where there are more, or names that are no Unicode."""
 
@@ -31,7 +31,7 @@ class Listing:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Excerpt:
     """Lines of a file. `is_complete`: nothing follows. Not `is_exact`: bytes that are no UTF-8 were replaced by U+FFFD."""
 
@@ -43,7 +43,7 @@ class Excerpt:
     is_exact: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match:
     """A line that holds what was searched for, cut to a readable length."""
 
@@ -52,7 +52,7 @@ class Match:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Matches:
     """What was found, by path and line. `skipped` counts the files that cannot be read here, as they are too large or no text."""
 
@@ -61,7 +61,7 @@ class Matches:
     skipped: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """What now stands in the file."""
 

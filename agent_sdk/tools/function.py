@@ -1,7 +1,6 @@
 """A function as a tool: still the plain function to whoever calls it, and a declared, checked `Tool` to a run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
@@ -10,6 +9,7 @@ from pydantic import JsonValue
 
 from agent_sdk.core.errors import ArgumentsInvalid, ConfigError, NotDone
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ports import Verdict
 from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
 from agent_sdk.tools.declaration import Declaration, Form
@@ -23,7 +23,7 @@ Q = ParamSpec("Q")
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pools:
     """Where a tool's functions run that do not run on the event loop."""
 

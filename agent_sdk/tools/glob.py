@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import translate
+
+from agent_sdk.core.frozen import frozen
 
 _ANY_DEPTH = "**"
 
 State = frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Glob:
     """A pattern: `*`, `?` and `[...]` stay within a name, `**` is any number of directories.
 

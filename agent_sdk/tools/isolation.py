@@ -5,18 +5,18 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from types import FunctionType, NoneType
 from typing import Literal, get_args
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.tools.signature import NOTHING, Signature, declaration_error
 
 Isolation = Literal["none", "process"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a tool's process may take: MiB of address space, seconds of processor time; None means no limit."""
 
@@ -24,7 +24,7 @@ class Limits:
     cpu_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Home:
     """Where another process finds a function."""
 

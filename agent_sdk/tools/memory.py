@@ -1,12 +1,12 @@
 """Tools by which a model remembers, recalls and forgets: always for the run's own tenant, user and agent, whatever the model asks for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
 from agent_sdk.core.errors import NotDone
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.labels import TRUSTED, Label
 from agent_sdk.core.memory import Memory, MemoryId, Remembered, Scope
 from agent_sdk.core.ports import Tool
@@ -18,7 +18,7 @@ Kind = Annotated[str, Field(min_length=1, max_length=64)]
 Limit = Annotated[int, Field(ge=1, le=50)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recalled:
     """A memory as a model sees it; `remembered_at` is in ISO 8601, UTC."""
 
@@ -29,7 +29,7 @@ class Recalled:
     metadata: Mapping[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recollection:
     """What was found, best first. `note` says why it may be less than it should be."""
 
@@ -37,7 +37,7 @@ class Recollection:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forgotten:
     """Nothing with this id is kept any more; `was_kept` says whether there was, which a repeated call does not see."""
 

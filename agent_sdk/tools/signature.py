@@ -3,13 +3,13 @@
 import inspect
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import FrameType, FunctionType, NoneType
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
 from agent_sdk.core.errors import ToolDeclarationError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.tools.docstring import Docstring, parse_docstring
 
@@ -19,7 +19,7 @@ NOTHING = inspect.Parameter.empty
 Hints = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """One argument that a model gives; `annotation` has its `Annotated` constraints, `default` is `NOTHING` where it must be given."""
 
@@ -33,7 +33,7 @@ class Parameter:
         return self.default is NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """What `read_signature` found; `context` names the parameter that takes the `ToolContext`, and `deps` is the type it asks for."""
 

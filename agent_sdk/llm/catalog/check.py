@@ -1,14 +1,14 @@
 """Whether a model takes what it is asked for, said before anything is asked; what the catalog does not know is left to the vendor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelSettings, OutputMode
 from agent_sdk.llm.catalog.entries import Allowed, CatalogEntry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asks:
     """What an agent's questions hold beside their settings."""
 

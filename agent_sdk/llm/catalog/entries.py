@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import OutputMode, Reasoning
 
 Allowed = Literal["always", "unreasoned", "never"]
@@ -17,7 +18,7 @@ CacheKind = Literal["automatic", "asked", "none"]
 _SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2}|-\d{3}|-preview-\d{2}-(?:\d{2}|\d{4}))\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rates:
     """Prices in US dollars per million tokens, of input that is new, read from the cache or written to it (for an hour: `long`)."""
 
@@ -33,7 +34,7 @@ class Rates:
         return max(self.input, self.cached, self.cache_write)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prices:
     """Rates by the length of the request: those of the last step that its input tokens, cached ones included, are above."""
 
@@ -49,7 +50,7 @@ class Prices:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capabilities:
     """What a model takes. `reasoning` are the efforts that may be asked of it, `output_modes` its ways to JSON of a schema, the best first.
 
@@ -69,7 +70,7 @@ class Capabilities:
     cache: CacheKind = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogEntry:
     """One model as of a day. `context_tokens` holds request and reply; None, as of the others, where it is not known."""
 
@@ -86,7 +87,7 @@ class CatalogEntry:
         return f"{self.vendor}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalog:
     """The models that are known, each under its vendor and name, as of a day."""
 

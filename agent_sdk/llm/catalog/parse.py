@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from difflib import get_close_matches
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.findings import Finding, render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.llm.catalog.entries import Capabilities, Catalog, CatalogEntry, Prices
 from agent_sdk.llm.catalog.shape import CatalogSpec, LaterSpec, LongPromptsSpec, ModelSpec, RatesSpec, Traits, VendorSpec
 
@@ -28,7 +29,7 @@ class CatalogInvalid(ConfigError):
         super().__init__(f"the catalog of models does not hold:\n{render_findings(self.findings)}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogSource:
     """Catalogs in layers: what a later one says of a model or vendor goes before what the earlier ones say."""
 

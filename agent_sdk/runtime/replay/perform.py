@@ -9,6 +9,7 @@ from typing import cast
 from agent_sdk.core.agent import AgentSpec
 from agent_sdk.core.errors import AgentSDKError
 from agent_sdk.core.events import ContextCompacted, Fact, RunCancelRequested, RunClaimed, RunReleased, RunWoken
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.ports import Checker, Claim, Clock, Journal, Planner, Tool
 from agent_sdk.core.run import Run
@@ -33,7 +34,7 @@ QUIET = 12
 STUCK = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Code:
     """What is tried against a record: an agent's declaration, its tools, and what plans and checks for it.
 

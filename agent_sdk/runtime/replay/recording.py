@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from pydantic import JsonValue, ValidationError
@@ -12,6 +11,7 @@ from agent_sdk.core.codec import from_json, to_json
 from agent_sdk.core.envelope import GENESIS, Envelope, decode
 from agent_sdk.core.errors import JournalCorrupt, JournalNewer, NotFound, RequestError
 from agent_sdk.core.events import Fact, RunCreated, UnknownEvent
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Journal
 from agent_sdk.core.run import NO_HISTORY, History
@@ -22,7 +22,7 @@ FORMAT = 1
 _KEPT = ("seq", "epoch", "at", "cause", "type", "v", "data")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recording:
     """A run's facts, from the first on. `limits` are those of the settings, for an agent that says nothing of its own.
 

@@ -1,13 +1,14 @@
 """A whole run performed again: what of it is as recorded, and the first event that is not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agent_sdk.core.budget import NoMeter
 from agent_sdk.core.errors import RequestError
 from agent_sdk.core.events import Fact, ModelCalled, PlanAccepted
 from agent_sdk.core.findings import render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Journal, Planner
 from agent_sdk.core.run import Run, fold
@@ -21,7 +22,7 @@ from agent_sdk.runtime.replay.perform import Code, perform_drive
 from agent_sdk.runtime.replay.recording import Recording, load_recording
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replayed:
     """What came of a replay: so many of the record's events are as they were. `changes` are the parts of the agent that are not.
 

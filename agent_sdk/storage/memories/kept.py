@@ -6,13 +6,13 @@ import logging
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import JsonValue
 
 from agent_sdk.core.digest import canonical_json
 from agent_sdk.core.errors import AgentSDKError, InputTooLarge, RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import TenantId
 from agent_sdk.core.memory import (
     MAX_LIMIT,
@@ -41,7 +41,7 @@ _RANK_CONSTANT = 60
 _BATCH = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptMemory:
     """Memory in `rows`, found by words, and by meaning too where there is an `embedder`, which gets `embedding_timeout_s` a call.
 

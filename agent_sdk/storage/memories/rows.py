@@ -3,18 +3,18 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from agent_sdk.core.digest import canonical_json
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, TenantId
 from agent_sdk.core.memory import MemoryId, Owner, Person, Remembered, Scope
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """A memory that is to be kept: `metadata` is JSON, `words` are what it is found by."""
 
@@ -26,7 +26,7 @@ class Draft:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vector:
     """What an embedder made of a text, brought to length 1."""
 

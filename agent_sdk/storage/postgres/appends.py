@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent_sdk.core.errors import StorageError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Batch
 from agent_sdk.storage.follow import RunKey
@@ -24,7 +25,7 @@ JOIN agent_sdk.events AS e USING (tenant, run_id, seq) WHERE e.hash = b.tip
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tip:
     """Where a run's chain ends, as its owner left it: true as long as epoch and head are."""
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 
 try:
     import asyncpg  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  (it brings no types: see the protocols below)
@@ -74,7 +75,7 @@ class Pool(Protocol):
     def terminate(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """A database as a URL names it; `name` is that without password and options, for people."""
 

@@ -7,12 +7,12 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from agent_sdk.core.errors import NotFound, RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import OwnerId, TenantId
 from agent_sdk.storage.copier import Contents, Scratch
 from agent_sdk.storage.durable import sync
@@ -29,7 +29,7 @@ SELECT (SELECT max(number) FROM migrations), (SELECT count(*) FROM runs),
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SqliteCopier:
     """The journal in one file."""
 

@@ -3,11 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import chain
 from operator import attrgetter
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import OwnerId, RunId, TenantId
 from agent_sdk.core.ports import Wanted
 from agent_sdk.storage.lanes import Lane, is_wanted
@@ -41,7 +41,7 @@ WHERE tenant = ? AND run_id IN (SELECT value FROM json_each(?)) AND (ready_at IS
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DueRun:
     """A run that can be claimed from `at` on; `place` orders those of one tenant."""
 

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from pydantic import JsonValue, TypeAdapter
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.testing.chat_protocol import ChatReply, ChatRequest, RawReply, error_reply
 from agent_sdk.testing.openai_server import FakeOpenAI
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Script:
     """A goal, and the plans that the model answers with: one more for each that was sent back to it."""
 

@@ -4,12 +4,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from fnmatch import translate
 from importlib.util import decode_source
 from pathlib import Path, PurePosixPath
 
 from agent_sdk.core.errors import ConfigError, ToolError
+from agent_sdk.core.frozen import frozen
 
 MAX_SOURCE_BYTES = 16 * 1024 * 1024
 
@@ -18,7 +18,7 @@ class NoSource(ValueError):
     """A file is no Python source that this interpreter can read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceTree:
     """The Python files below `root`, which nothing that is asked for leads out of; links are not followed.
 

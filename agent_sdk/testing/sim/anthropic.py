@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Stop, ToolChoice
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import RawReply
@@ -33,7 +33,7 @@ _CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "a
 _KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnthropicSpeaker:
     """The server's side of `POST /v1/messages` and `/v1/messages/count_tokens`."""
 

@@ -1,11 +1,11 @@
 """A question to a simulated model, in no protocol's words, and as the tests that look at it want it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ToolChoice
 from agent_sdk.testing.sim.tokens import count_tokens
 
@@ -15,7 +15,7 @@ Dialect = Literal["port", "openai_chat", "openai_responses", "anthropic", "gemin
 _PER_MESSAGE = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spoken:
     """One message: `text` is all that it says, calls and files included; `calls` how many calls it asks for, `results` what tools said."""
 
@@ -29,7 +29,7 @@ class Spoken:
         return _PER_MESSAGE + count_tokens(self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SimTool:
     """A tool that is offered; `parameters` is the JSON Schema of its arguments."""
 
@@ -37,7 +37,7 @@ class SimTool:
     parameters: Mapping[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What is wanted of the reply; `is_cached` where the question is to be kept for the next, `is_quiet` where thoughts are not shown."""
 
@@ -52,7 +52,7 @@ class Wanted:
     is_quiet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SimRequest:
     """One question. `offered_tokens` are those of the tools and schemas; `body` is what came over HTTP, None by the port."""
 

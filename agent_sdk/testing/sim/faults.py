@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 
 FaultKind = Literal[
     "rate_limited",
@@ -48,7 +49,7 @@ INSTEAD: frozenset[FaultKind] = frozenset(
 """What a vendor answers with an error of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """A failure in a script, or drawn by chance. A vendor that asks to wait asks for `retry_after_s`."""
 
@@ -56,7 +57,7 @@ class Fault:
     retry_after_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Faults:
     """Lets the share `rate` of all questions fail in one of `kinds`, drawn with `seed`.
 

@@ -1,10 +1,10 @@
 """Google's Gemini on the simulated server: what the simulated model says, as candidates, whole or part by part."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Stop, ToolChoice
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import Malformed, RawReply
@@ -31,7 +31,7 @@ _BUSY = "The model is overloaded. Please try again later."
 _PER_CALL = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiSpeaker:
     """The server's side of `generateContent`, `streamGenerateContent?alt=sse` and `countTokens`."""
 

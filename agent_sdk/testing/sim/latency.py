@@ -3,7 +3,8 @@
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from agent_sdk.core.frozen import frozen
 
 Seconds = Callable[[random.Random], float]
 
@@ -26,7 +27,7 @@ def lognormal(median_s: float, sigma: float = 0.5) -> Seconds:
 _AT_ONCE = constant(0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Latency:
     """How long the first token of a reply takes, and each one after it."""
 

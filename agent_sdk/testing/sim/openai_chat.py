@@ -1,9 +1,8 @@
 """OpenAI's Chat Completions on the simulated server: the shapes of `chat_protocol`, with what the simulated model says in them."""
 
-from dataclasses import dataclass
-
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Stop
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import (
@@ -26,7 +25,7 @@ from agent_sdk.testing.sim.wire import HttpAsked, WireEvent, body_json, data_eve
 _FINISH: dict[Stop, str] = {"end": "stop", "tool_calls": "tool_calls", "length": "length", "refused": "stop", "other": "sim_unknown"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenAIChatSpeaker:
     """The server's side of `POST /v1/chat/completions`."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import RawReply
 from agent_sdk.testing.sim.asked import Dialect, SimRequest, SimTool, Spoken, Wanted
@@ -19,7 +20,7 @@ from agent_sdk.testing.sim.wire import HttpAsked, WireEvent, body_json, call_ids
 Item = dict[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResponsesSpeaker:
     """The server's side of `POST /v1/responses` and `/v1/responses/input_tokens`."""
 

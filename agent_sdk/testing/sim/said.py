@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from pydantic import BaseModel, JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Stop
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import RawReply
@@ -18,7 +19,7 @@ _PER_CALL = 8
 _MILLION = -6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SimReply:
     """A whole reply. `stop` None is what fits; `usage` None counts the tokens."""
 
@@ -80,7 +81,7 @@ def arguments_text(call: Call) -> str:
     return call.args if isinstance(call.args, str) else json.dumps(call.args, ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SimPrice:
     """What a model costs, in US dollars for a million tokens; what is None costs as much as other input."""
 
@@ -102,7 +103,7 @@ class SimPrice:
         return total.scaleb(_MILLION)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """What one question was billed by what the reply reported; `used` is what it used in truth, where the reply said something else."""
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import RawReply
 from agent_sdk.testing.scripted_model import Call, ScriptExhausted
@@ -27,7 +28,7 @@ REFUSAL = "I cannot help with that."
 _MOST_CALLS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """How one question is answered: `usage` in truth, `reported` by the reply; `chance` for where in its midst it breaks."""
 

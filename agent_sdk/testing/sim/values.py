@@ -9,7 +9,6 @@ import json
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from uuid import UUID
@@ -17,6 +16,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
 from agent_sdk.testing.sim.pattern import text_of
 
@@ -62,7 +62,7 @@ class _Impossible(ConfigError):
     """Nothing is valid here, or only what is nested too deeply."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Maker:
     root: Node
     chance: random.Random

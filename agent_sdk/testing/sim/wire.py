@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing.chat_protocol import Malformed, RawReply
 from agent_sdk.testing.sim.asked import Dialect, SimRequest
@@ -17,7 +18,7 @@ from agent_sdk.testing.sim.sim import Verdict
 WireT = TypeVar("WireT", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpAsked:
     """A request as it came; `model` and `action` stand in the path of protocols that have them there."""
 
@@ -28,7 +29,7 @@ class HttpAsked:
     action: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WireEvent:
     """A server-sent event. `reported` is what the reader knows, once it came, of what the reply used; None while it knows nothing."""
 

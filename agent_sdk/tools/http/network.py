@@ -4,8 +4,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.tools.http.addresses import reach_of
 from agent_sdk.tools.http.failures import HttpUnreachable, UrlRefused
 from agent_sdk.tools.http.urls import AllowList, Url
@@ -23,7 +23,7 @@ async def system_addresses(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Network:
     """How names become addresses, and whose certificates are trusted: this machine's own way, unless others are given."""
 

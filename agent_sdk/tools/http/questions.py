@@ -1,8 +1,9 @@
 """What is asked over HTTP and what comes back, and where a redirect leads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.tools.http.failures import UrlRefused
 from agent_sdk.tools.http.urls import Url
 
@@ -11,7 +12,7 @@ SAFE = frozenset({"GET", "HEAD"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """A request: its body, and all of its headers but those that belong to the connection.
 
@@ -25,7 +26,7 @@ class Question:
     is_at_home: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Received:
     """A reply: headers by name in lower case, and the body without its compression, cut where it is larger than was allowed."""
 

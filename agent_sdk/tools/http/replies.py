@@ -3,12 +3,12 @@
 import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import files_in
 from agent_sdk.core.strict_json import parse_json
 from agent_sdk.tools.http.secrets import Secrets
@@ -50,7 +50,7 @@ _CODECS = re.compile(
 """Python knows others under such names, of which some take time without end for a long text, and some run no text at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpReply:
     """A reply. `body` is JSON data where it is JSON, else text; None where there is none that can be shown, and `note` says why.
 
@@ -65,7 +65,7 @@ class HttpReply:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A body as it is shown, and what there is to say of it."""
 

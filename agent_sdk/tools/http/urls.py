@@ -3,12 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Self
 from urllib.parse import quote, unquote, urljoin
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.tools.http.failures import UrlRefused
 
 MAX_URL_CHARS = 8000
@@ -26,7 +26,7 @@ _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _HINT = "give an absolute URL such as https://example.org/path?query=value, percent-encoded and without user name"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Url:
     """A URL in its one form: host in lower case ASCII, an IPv6 address without brackets; path and query percent-encoded."""
 
@@ -79,7 +79,7 @@ def parse_url(text: str) -> Url:
     return Url(scheme, host, port or _PORTS[scheme], _encoded(path or "/"), None if query is None else _encoded(query))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """One line of an allow list: a scheme, a host or `*.` and what all hosts below it end with, a port, and what paths begin with."""
 
@@ -122,7 +122,7 @@ class Place:
         return (url.path == self.path or url.path.startswith(below)) and not is_dangerous(url.path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AllowList:
     """The places that may be asked. `private` names the hosts whose addresses may be of this machine and its networks."""
 
