@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import cast
 
 from pydantic import JsonValue
@@ -207,14 +208,12 @@ class MessageAssembly:
         return ()
 
     def _parts(self) -> list[Part]:
+        """Return what the blocks say; texts that follow on each other without a signature are one."""
         parts: list[Part] = []
-        for block in self._blocks:
-            part = self._part(block)
-            before = parts[-1] if parts else None
-            if isinstance(part, TextPart) and isinstance(before, TextPart) and part.signature is None and before.signature is None:
-                parts[-1] = TextPart(before.text + part.text)
-            elif part is not None:
-                parts.append(part)
+        told = (part for block in self._blocks if (part := self._part(block)) is not None)
+        for is_plain, group in groupby(told, lambda part: isinstance(part, TextPart) and part.signature is None):
+            alike = list(group)
+            parts.extend([TextPart("".join(part.text for part in alike if isinstance(part, TextPart)))] if is_plain else alike)
         return parts
 
     def _part(self, block: _Block) -> Part | None:

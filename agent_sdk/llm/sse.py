@@ -1,14 +1,17 @@
 """Server-sent events out of bytes that may be cut anywhere (WHATWG HTML, 9.2.6); only their data is kept."""
 
+from codecs import BOM_UTF8
+
 
 class EventBytes:
     """Takes bytes as they come and gives the data of each event that is complete."""
 
-    __slots__ = ("_data", "_tail")
+    __slots__ = ("_data", "_has_begun", "_tail")
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []
         self._data: list[bytes] = []
+        self._has_begun = False
 
     def feed(self, received: bytes) -> list[bytes]:
         """Return the data of all events that end in `received`."""
@@ -36,6 +39,8 @@ class EventBytes:
     def _events(self, lines: list[bytes]) -> list[bytes]:
         events: list[bytes] = []
         data = self._data
+        if lines and not self._has_begun:
+            lines[0], self._has_begun = lines[0].removeprefix(BOM_UTF8), True
         for line in lines:
             if line.startswith(b"data:"):
                 data.append(line[6:] if line.startswith(b" ", 5) else line[5:])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Protocol, cast, runtime_checkable
 
@@ -125,7 +125,7 @@ class HttpModel:
         assembly = self._protocol.assembly(request, response.headers)
         try:
             assembly.add(body)
-            return assembly.reply()
+            return self._named(assembly.reply())
         except ModelError as error:
             _metered(error, assembly)
             raise
@@ -162,7 +162,7 @@ class HttpModel:
             if not (assembly.is_done or assembly.is_complete or incoming.is_whole):
                 raise _metered(Unavailable(f"{self._place.url} ended its stream in the middle of the reply"), assembly)
         try:
-            reply = assembly.reply()
+            reply = self._named(assembly.reply())
         except ModelError as error:
             _metered(error, assembly)
             raise
@@ -176,6 +176,11 @@ class HttpModel:
         """
         body, _ = await self._in_time(self._accepted(outgoing))
         return body
+
+    def _named(self, reply: ModelReply) -> ModelReply:
+        """Return the reply with the names that the server gave the model and the exchange, as they can be kept and shown."""
+        request_id = None if reply.request_id is None else self._place.clean(reply.request_id)
+        return replace(reply, model=self._place.clean(reply.model), request_id=request_id)
 
     async def _in_time(self, asking: Coroutine[object, object, aiohttp.ClientResponse]) -> tuple[bytes, aiohttp.ClientResponse]:
         total_s = self._options.timeouts.total_s

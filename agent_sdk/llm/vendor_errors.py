@@ -22,6 +22,8 @@ from agent_sdk.core.errors import (
     Unavailable,
 )
 
+_SHOWN_CHARS = 500
+
 
 class QuotaExhausted(RateLimited):
     """The account has no money or quota left; waiting does not mend it."""
@@ -49,11 +51,13 @@ class Place:
 
     def clean(self, text: str) -> str:
         """Return text in one line of at most 500 characters, without the secrets and without anything that steers a terminal."""
-        line = "".join([char if char.isprintable() else "\ufffd" for char in " ".join(text.split())])
+        line = " ".join(text.split(None, _SHOWN_CHARS)[:_SHOWN_CHARS])  # so many words fill the line
         for secret in (self.secret, *self.more_secrets):
             if secret:
                 line = line.replace(secret, "[secret]")
-        return line if len(line) <= 500 else line[:500] + "..."
+        if len(line) > _SHOWN_CHARS:
+            line = line[:_SHOWN_CHARS] + "..."
+        return line if line.isprintable() else "".join([char if char.isprintable() else "\ufffd" for char in line])
 
 
 Words = tuple[tuple[str, type[ModelError]], ...]

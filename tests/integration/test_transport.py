@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from agent_sdk.core.errors import AuthFailed, ConfigError, ModelError, ReplyInvalid, Unavailable
-from agent_sdk.core.model import Delta
+from agent_sdk.core.model import Delta, ReplyDone
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm import CertificateRefused, OpenAIOptions, Timeouts
 from agent_sdk.llm.openai_chat import OpenAIChat
@@ -244,3 +244,21 @@ async def test_a_reply_that_cannot_be_read_tells_what_it_was_billed(*, is_stream
 
 async def collected(deltas: AsyncGenerator[Delta, None]) -> list[Delta]:
     return [delta async for delta in deltas]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_what_a_server_calls_itself_and_the_exchange_can_be_kept_and_shown(*, is_stream: bool) -> None:
+    body = CHAT.replace(b'"model":"', b'"model":"\\u001b[31m%b' % (b"m" * 10_000))
+    assert body != CHAT
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: \xff\xfe\x1b[2Jreq %b\r\nConnection: close\r\n\r\n"
+    async with replying(lambda _: head % KEY.encode() + body) as port:
+        model = OpenAIChat(OpenAIOptions(KEY, f"http://127.0.0.1:{port}/v1"))
+        try:
+            deltas = await collected(model.stream(REQUEST)) if is_stream else [ReplyDone(await model.complete(REQUEST))]
+        finally:
+            await model.close()
+    last = deltas[-1]
+    assert isinstance(last, ReplyDone)
+    assert last.reply.request_id == "\ufffd\ufffd\ufffd[2Jreq [secret]"
+    assert last.reply.model.startswith("\ufffd[31mmmm")
+    assert len(last.reply.model) < 1000

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from pydantic import JsonValue
@@ -189,3 +190,15 @@ def test_nothing_is_no_reply(value: JsonValue) -> None:
     fed(parts, value)
     with pytest.raises(ReplyInvalid, match="without content"):
         parts.reply()
+
+
+def test_very_many_blocks_of_text_cost_no_more_each_than_a_few() -> None:
+    def cost(count: int) -> float:
+        parts = assembly()
+        fed(parts, START, *[begin(index, "text", text="x" * 400) for index in range(count)])
+        began = time.process_time()
+        assert parts.reply().message.text == "x" * 400 * count
+        return (time.process_time() - began) / count
+
+    cost(100)
+    assert cost(20_000) < 20 * max(cost(1000), 1e-6)

@@ -1,3 +1,4 @@
+import codecs
 from itertools import pairwise
 
 import pytest
@@ -29,6 +30,12 @@ def cut(borders: list[int]) -> list[bytes]:
 
 def test_events_are_found_in_one_piece() -> None:
     assert events([STREAM]) == EVENTS
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_byte_order_mark_before_the_stream_hides_nothing(size: int) -> None:
+    marked = codecs.BOM_UTF8 + b"data: " + codecs.BOM_UTF8 + b"1\n\n" + STREAM
+    assert events([marked[at : at + size] for at in range(0, len(marked), size)]) == [codecs.BOM_UTF8 + b"1", *EVENTS]
 
 
 def test_events_are_found_byte_by_byte() -> None:

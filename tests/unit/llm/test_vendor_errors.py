@@ -174,3 +174,13 @@ def test_neither_the_message_nor_the_request_s_id_steers_a_terminal_or_tells_the
     error = refusal(401, {"x-request-id": "sk-secret\x1b[2J"}, body("sk-secret \x1b]0;title\x07\r\nWARNING a line of its own"), PLACE)
     assert error.message.isprintable()
     assert "sk-secret" not in error.message
+
+
+def test_a_message_without_end_costs_little_and_shows_no_secret_at_its_cut() -> None:
+    began = time.process_time()
+    shown = PLACE.clean("word " * 8_000_000)
+    assert shown == ("word " * 200)[:500] + "..."
+    assert PLACE.clean(" " * 5_000_000 + "sk-secret") == "[secret]"
+    assert PLACE.clean("x" * 495 + "sk-secret and more") == "x" * 495 + "[secr..."
+    assert PLACE.clean("\x1b[31m" * 1_000_000) == ("\ufffd[31m" * 100)[:500] + "..."
+    assert time.process_time() - began < 1
