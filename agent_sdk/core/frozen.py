@@ -7,6 +7,7 @@ than the names of the fields.
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
+from types import FunctionType
 from typing import Any, TypeVar, cast, dataclass_transform
 
 T = TypeVar("T")
@@ -31,26 +32,25 @@ def frozen(cls: type[T]) -> type[T]:
 
 def _init(kind: type[object], own: Sequence[Field[object]]) -> Callable[..., None]:
     known: dict[str, object] = {"__name__": kind.__module__, "_MISSING": MISSING}
-    parameters = ["self"]
-    lines: list[str] = []
+    defaults: list[object] = []
+    lines = [f"def __init__({', '.join(['self', *(each.name for each in own)])}):"]
     for each in own:
         name, value = each.name, each.name
-        if each.kw_only or not each.init:
-            raise TypeError(f"{kind.__name__}.{name} is not given by place: make the class a `dataclass(frozen=True, slots=True)`")
         if each.default_factory is not MISSING:
             known[f"_make_{name}"] = each.default_factory
-            parameters.append(f"{name}=_MISSING")
             value = f"_make_{name}() if {name} is _MISSING else {name}"
-        elif each.default is not MISSING:
-            known[f"_default_{name}"] = each.default
-            parameters.append(f"{name}=_default_{name}")
-        else:
-            parameters.append(name)
+        if each.default is not MISSING or each.default_factory is not MISSING:
+            defaults.append(each.default)
+        elif defaults:
+            raise TypeError(f"{kind.__name__}.{name} has no default and stands behind one that has")
+        if each.kw_only or not each.init:
+            raise TypeError(f"{kind.__name__}.{name} is not given by place: make the class a `dataclass(frozen=True, slots=True)`")
         known[f"_set_{name}"] = getattr(kind, name).__set__
         lines.append(f" _set_{name}(self, {value})")
     lines.append(" self.__post_init__()" if hasattr(kind, "__post_init__") else " return")
-    exec("\n".join([f"def __init__({', '.join(parameters)}):", *lines]), known)  # noqa: S102  (made of the names of fields)
-    init = cast("Callable[..., None]", known["__init__"])
+    exec("\n".join(lines), known)  # noqa: S102  (made of the names of fields)
+    init = cast("FunctionType", known["__init__"])
+    init.__defaults__ = tuple(defaults)
     init.__qualname__ = f"{kind.__qualname__}.__init__"
     init.__annotations__ = {each.name: each.type for each in own} | {"return": None}
     return init

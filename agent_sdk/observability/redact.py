@@ -1,6 +1,10 @@
-"""Secrets taken out of what leaves the process by logs, traces, terminals and exports. Journals stay verbatim."""
+"""Secrets taken out of what leaves the process by logs, traces, terminals and exports. Journals stay verbatim.
+
+The patterns are compiled at first use, so that an import stays cheap.
+"""
 
 import re
+from functools import cache
 
 from pydantic import JsonValue
 
@@ -15,7 +19,6 @@ _NAME = (
     r"|(?:api|access|private|signing|encryption|account|shared|master|auth)[ _-]?keys?"
     r"|(?:access|refresh|auth|api|bearer|session)[ _-]?tokens|token"
 )
-_SECRET_NAME = re.compile(rf"(?:{_NAME}\Z)", re.IGNORECASE)
 _QUOTED = r"""[bru]{0,2}"[^"\\]*(?:\\.[^"\\]*)*"?|[bru]{0,2}'[^'\\]*(?:\\.[^'\\]*)*'?|\\+["'][^"']*"""
 _IS = r"""\\*["']?[ \t]*(?:=>|:=|[:=])[ \t]*+"""
 _UNMASKED = r"(?!\[redacted\])"
@@ -23,7 +26,7 @@ _UNMASKED = r"(?!\[redacted\])"
 
 def is_secret_name(name: str) -> bool:
     """Say whether what stands under this key or header is a secret: `apiKey`, `X-Auth-Token`, `db_password`, but not `input_tokens`."""
-    return _SECRET_NAME.search(name.strip()) is not None
+    return _secret_name().search(name.strip()) is not None
 
 
 def redact_text(text: str, limit: int | None = None) -> str:
@@ -33,11 +36,11 @@ def redact_text(text: str, limit: int | None = None) -> str:
     """
     cut = 0
     if limit is not None and len(text) > limit:
-        kept = _LAST_WORD.sub("", text[:limit])
+        kept = re.sub(r"""[^\s"',;{}()\[\]<>]*\Z""", "", text[:limit])
         text, cut = kept, len(text) - len(kept)
     lowered = text.lower()
-    if _ANY_HINT.search(lowered) is not None:
-        for rule in _RULES:
+    if _any_hint().search(lowered) is not None:
+        for rule in _rules():
             if any(hint in lowered for hint in rule.hints):
                 text = rule.pattern.sub(rule.replacement, text)
     return f"{text}... ({cut} more characters)" if cut else text
@@ -79,7 +82,6 @@ class _Rule:
     replacement: str = MASK
 
 
-_LAST_WORD = re.compile(r"""[^\s"',;{}()\[\]<>]*\Z""")
 _VENDOR_KEYS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sk-", "sk_", "pk-", "pk_", "rk-", "rk_"), r"[A-Za-z0-9][\w-]{14,}"),  # OpenAI, Anthropic, Stripe
     (("gho_", "ghp_", "ghr_", "ghs_", "ghu_", "hf_", "gsk_", "npm_"), r"[A-Za-z0-9]{20,}"),
@@ -90,34 +92,49 @@ _VENDOR_KEYS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("AKIA", "ASIA", "AGPA", "AIDA", "AROA", "ANPA", "ANVA"), r"[A-Z0-9]{12,}"),  # AWS
 )
 """How the keys of well-known vendors begin, and go on."""
-_RULES = (
-    _Rule(
-        ("private key",),
-        re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL),
-    ),
-    _Rule(
-        ("authorization", "cookie"),
-        re.compile(rf"(authorization|cookie)({_IS}){_UNMASKED}(?:{_QUOTED}|[^\r\n]+)", re.IGNORECASE | re.DOTALL),
-        rf"\1\2{MASK}",
-    ),
-    _Rule(
-        ("pass", "pwd", "secret", "credential", "key", "token"),
-        re.compile(
-            rf"({_NAME})((?:[_-]?(?:key|value|hash))?{_IS}){_UNMASKED}(?:{_QUOTED}|[^\s&]+)",
-            re.IGNORECASE | re.DOTALL,
+
+
+@cache
+def _secret_name() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_NAME}\Z)", re.IGNORECASE)
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    return (
+        _Rule(
+            ("private key",),
+            re.compile(
+                r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+            ),
         ),
-        rf"\1\2{MASK}",
-    ),
-    _Rule(("://",), re.compile(r"://[^\s/?#]*@"), f"://{MASK}@"),
-    _Rule(
-        ("bearer", "basic"),
-        re.compile(r"\b(bearer|basic)(\s+)(?=[\w.~+/=-]*[\d=]|[\w.~+/=-]{16})[\w.~+/=-]{8,}", re.IGNORECASE),
-        rf"\1\2{MASK}",
-    ),
-    _Rule(("eyj",), re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}")),
-    *(
-        _Rule(tuple(start.lower() for start in starts), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, starts))}){rest}"))
-        for starts, rest in _VENDOR_KEYS
-    ),
-)
-_ANY_HINT = re.compile("|".join(re.escape(hint) for rule in _RULES for hint in rule.hints))
+        _Rule(
+            ("authorization", "cookie"),
+            re.compile(rf"(authorization|cookie)({_IS}){_UNMASKED}(?:{_QUOTED}|[^\r\n]+)", re.IGNORECASE | re.DOTALL),
+            rf"\1\2{MASK}",
+        ),
+        _Rule(
+            ("pass", "pwd", "secret", "credential", "key", "token"),
+            re.compile(
+                rf"({_NAME})((?:[_-]?(?:key|value|hash))?{_IS}){_UNMASKED}(?:{_QUOTED}|[^\s&]+)",
+                re.IGNORECASE | re.DOTALL,
+            ),
+            rf"\1\2{MASK}",
+        ),
+        _Rule(("://",), re.compile(r"://[^\s/?#]*@"), f"://{MASK}@"),
+        _Rule(
+            ("bearer", "basic"),
+            re.compile(r"\b(bearer|basic)(\s+)(?=[\w.~+/=-]*[\d=]|[\w.~+/=-]{16})[\w.~+/=-]{8,}", re.IGNORECASE),
+            rf"\1\2{MASK}",
+        ),
+        _Rule(("eyj",), re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}")),
+        *(
+            _Rule(tuple(start.lower() for start in starts), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, starts))}){rest}"))
+            for starts, rest in _VENDOR_KEYS
+        ),
+    )
+
+
+@cache
+def _any_hint() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(hint) for rule in _rules() for hint in rule.hints))

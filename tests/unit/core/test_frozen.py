@@ -153,11 +153,19 @@ def test_what_it_cannot_make_is_left_to_the_standard_library() -> None:
 
         name: str = field(kw_only=True)
 
+    class Late:
+        """Has a field without a default behind one that has."""
+
+        name: str = ""
+        floor: int
+
     class Deep(Point):
         """Inherits fields."""
 
         z: int = 0
 
+    with pytest.raises(TypeError, match=r"Late\.floor has no default"):
+        frozen(Late)
     with pytest.raises(TypeError, match=r"Named\.name is not given by place"):
         frozen(Named)
     with pytest.raises(TypeError, match="frozen"):
