@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -46,13 +46,25 @@ class ModelSettings:
 NO_SETTINGS = ModelSettings()
 
 
+class Allowance(Protocol):
+    """What a question may still be tried for: whoever tries it again says how the try before ended, and asks."""
+
+    def ended(self, attempt: Attempt) -> None:
+        """Take note of a try that failed."""
+        ...
+
+    async def another(self) -> bool:
+        """Say whether the question may be put once more. Where not, the failure stands, and no other model is asked either."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One question to a model.
 
     `id` names the question in the run: the calls that the reply asks for are `{id}.{n}`. `output_schema` asks for a reply that is JSON of
     that schema; None for text. `max_attempts` bounds the tries below what the model's own policy allows; None leaves it to the policy.
-    `tenant` is for whom the model is asked.
+    `tenant` is for whom the model is asked. `allowance` must grant each further try; None where nothing bounds what the tries may cost.
     """
 
     id: StepId
@@ -64,6 +76,7 @@ class ModelRequest:
     settings: ModelSettings = NO_SETTINGS
     max_attempts: int | None = None
     tenant: TenantId = DEFAULT_TENANT
+    allowance: Allowance | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

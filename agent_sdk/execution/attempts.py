@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from pydantic import JsonValue
@@ -86,13 +86,12 @@ class Attempts:
 
         Raises:
             ModelError: the model failed, after the retries of its wrapper.
-            OutOfBudget: what it may cost was not granted, so it was not put.
+            OutOfBudget: what it may cost was not granted, so it was not put, or not put again.
         """
         if not self.spending.is_bounded:
             return await self._ask(request, purpose)
-        async with self.spending.granted(request) as tries:
-            bound = tries if request.max_attempts is None else min(tries, request.max_attempts)
-            return await self._ask(replace(request, max_attempts=bound), purpose)
+        async with self.spending.granted(request) as granted:
+            return await self._ask(granted, purpose)
 
     async def _ask(self, request: ModelRequest, purpose: Purpose) -> ModelReply:
         reply = await self.performer.reply(request)

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from agent_sdk.core.budget import NOTHING, Amounts, Meter, PriceUnknown, Shortfall, ledger_rows
-from agent_sdk.core.events import BudgetReserved, BudgetSettled, Event
-from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.errors import ModelError
+from agent_sdk.core.events import BudgetReserved, BudgetSettled, Event, StepRetried
+from agent_sdk.core.model import Attempt, ModelRequest
 from agent_sdk.core.ports import Journal, LedgerChange, LedgerRow
 from agent_sdk.core.run import Run
 from agent_sdk.core.sizes import size_of
@@ -27,6 +28,30 @@ class OutOfBudget(Exception):
         super().__init__(shortfall.message)
 
 
+@dataclass(slots=True, eq=False)
+class _Grant:
+    """The right to put one question: what the try under way may come to, and what those that failed are known to have used."""
+
+    spending: "Spending"
+    request: ModelRequest
+    most: Amounts = NOTHING
+    used: Amounts = NOTHING
+    refusal: OutOfBudget | None = None
+
+    def ended(self, attempt: Attempt) -> None:
+        self.most = NOTHING
+        if attempt.usage is not None:
+            self.used += Amounts.of(attempt.usage)
+
+    async def another(self) -> bool:
+        if self.refusal is None:
+            try:
+                await self.spending.grant(self)
+            except OutOfBudget as refusal:
+                self.refusal = refusal
+        return self.refusal is None
+
+
 @dataclass(slots=True)
 class Spending:
     """Keeps one run within its budgets.
@@ -40,7 +65,7 @@ class Spending:
     sequencer: Sequencer
     short: Shortfall | None = None
     seen: int = 0
-    _under_way: Amounts = NOTHING
+    _grants: list[_Grant] = field(default_factory=list[_Grant])
     _cut_off: Amounts = NOTHING
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -50,10 +75,36 @@ class Spending:
         return bool(self.run.purse.scopes)
 
     @asynccontextmanager
-    async def granted(self, request: ModelRequest) -> AsyncGenerator[int]:
-        """Hand out the right to put the question, so many times at most; what it really used is counted by the events that say so.
+    async def granted(self, request: ModelRequest) -> AsyncGenerator[ModelRequest]:
+        """Hand out the question with the right to put it; what it really used is counted by the events that say so.
+
+        Each further try is granted like the first. Where that alone keeps the question from being tried again, its failure is none of the
+        run's: what was tried is journaled, and the question is put anew when the budgets allow.
 
         A call that is cut off may be billed, and nobody will hear of it: it counts as the most that it can have come to.
+
+        Raises:
+            OutOfBudget: it was not granted.
+            StorageError: the journal failed.
+        """
+        grant = _Grant(self, request)
+        self._grants.append(grant)
+        try:
+            await self.grant(grant)
+            yield replace(request, allowance=grant)
+        except ModelError as error:
+            if grant.refusal is None:
+                raise
+            self._note_tries(request, error)
+            raise grant.refusal from error
+        except asyncio.CancelledError:
+            self._cut_off += grant.used + grant.most
+            raise
+        finally:
+            self._grants.remove(grant)
+
+    async def grant(self, grant: _Grant) -> None:
+        """Set aside what the next try may come to.
 
         Raises:
             OutOfBudget: it was not granted.
@@ -62,26 +113,28 @@ class Spending:
         async with self._one:
             seen = self.run.inbox_seen
             try:
-                most = await self._most(request)
-                await self._cover(request, most)
-            except OutOfBudget as lacking:
-                self.short, self.seen = lacking.shortfall, seen
+                most = await self._most(grant.request)
+                await self._cover(grant.request, most)
+            except OutOfBudget as refusal:
+                self.short, self.seen = refusal.shortfall, seen
                 raise
-            billed = most.with_unit("calls", 0)
-            tries = next((tries for tries in range(AHEAD, 1, -1) if self._free.covers(billed * tries)), 1)
-            granted = (billed * tries).with_unit("calls", most.calls)
-            self._under_way += granted
-        try:
-            yield tries
-        except asyncio.CancelledError:
-            self._cut_off += most
-            raise
-        finally:
-            self._under_way -= granted
+            grant.most = most
+
+    def _note_tries(self, request: ModelRequest, error: ModelError) -> None:
+        """Journal the tries that failed, as far as they count: what they used is spent, and each of them is one of the run's retries."""
+        for number, tried in enumerate(error.tried, 2):
+            message = error.message if number > len(error.tried) else None
+            calls = None if tried.usage is None else 1
+            self.sequencer.post(StepRetried(request.id, number, tried.code or error.code, 0.0, message, tried.usage, calls))
 
     @property
-    def _free(self) -> Amounts:
-        return self.run.purse.held - self.run.purse.spent - self._under_way - self._cut_off
+    def _used(self) -> Amounts:
+        """What was spent, with what failed tries of questions under way are known to have used."""
+        return sum((grant.used for grant in self._grants), self.run.purse.spent + self._cut_off)
+
+    @property
+    def _under_way(self) -> Amounts:
+        return sum((grant.most for grant in self._grants), NOTHING)
 
     def settlement(self) -> tuple[list[Event], list[LedgerChange]]:
         """Return what lets go of all that the run holds, and what it changes in the ledger; nothing where it holds nothing."""
@@ -109,21 +162,20 @@ class Spending:
 
     async def _cover(self, request: ModelRequest, most: Amounts) -> None:
         """Reserve what the call may cost beyond what is held and free; with room, for some calls more."""
-        purse, free = self.run.purse, self._free
+        free = self.run.purse.held - self._used - self._under_way
         if free.covers(most):
             return
         missing = (most - free).at_least(NOTHING)
         amounts = await self._slice(most, missing)
-        changes = [LedgerChange(row, amounts.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
+        changes = [LedgerChange(row, amounts.in_unit(unit)) for row, unit in ledger_rows(self.run.purse.scopes)]
         shortfall = await self.sequencer.reserve(BudgetReserved(request.id, amounts), changes)
         if shortfall is not None:
             raise OutOfBudget(self._as_settled(shortfall, most).in_words())
 
     def _as_settled(self, refused: Shortfall, most: Amounts) -> Shortfall:
         """Return what the call lacks once the run has settled, as it does before it waits; what is under way is still reserved then."""
-        purse, unit = self.run.purse, refused.unit
-        spent_now = purse.spent + self._cut_off
-        own, spent, needed = (amounts.in_unit(unit) for amounts in (purse.held - self._under_way, spent_now, most))
+        unit = refused.unit
+        own, spent, needed = (amounts.in_unit(unit) for amounts in (self.run.purse.held - self._under_way, self._used, most))
         return replace(refused, needed=needed, reserved=refused.reserved - own, settled=refused.settled + spent)
 
     async def _slice(self, most: Amounts, missing: Amounts) -> Amounts:

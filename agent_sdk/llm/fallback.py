@@ -45,7 +45,7 @@ class FallbackModel:
             try:
                 reply = await search.model.complete(search.request)
             except ModelError as error:
-                search.failed(error)
+                await search.failed(error)
             else:
                 return search.counted(reply)
 
@@ -69,7 +69,7 @@ class FallbackModel:
             if reply is not None:
                 yield ReplyDone(search.counted(reply))
                 return
-            search.failed(failure or no_reply())
+            await search.failed(failure or no_reply())
             yield AttemptStarted(search.tried + 1)
 
 
@@ -99,14 +99,14 @@ class _Search:
             return reply
         return replace(reply, attempts=(*self._attempts, *self._named(reply.attempts or (self._attempt(None),))))
 
-    def failed(self, error: ModelError) -> None:
+    async def failed(self, error: ModelError) -> None:
         """Go on to the next model, or raise the error where there is none."""
         tries = error.tried or (self._attempt(error),) * max(1, error.attempts)
         self._attempts = (*self._attempts, *self._named(tries))
         if self._before is not None:
             _chain(error, self._before)
         following = self._next(error)
-        if following is None or self._left == 0:
+        if following is None or self._left == 0 or not await self._may_go_on():
             error.attempts, error.tried, error.usage = self.tried, self._attempts, total_usage(self._attempts)
             raise error
         self._before = error
@@ -118,6 +118,9 @@ class _Search:
         if self._asked.max_attempts is None:
             return None
         return max(0, self._asked.max_attempts - sum(attempt.code not in UNSENT for attempt in self._attempts))
+
+    async def _may_go_on(self) -> bool:
+        return self._asked.allowance is None or await self._asked.allowance.another()
 
     def _ask(self, candidate: Candidate) -> None:
         self.candidate = candidate

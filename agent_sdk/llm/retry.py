@@ -38,6 +38,8 @@ class RetryPolicy:
 class RetryingModel:
     """Asks `model` until it answers, at most as often as the policy and the request allow; the reply's `attempts` list every try.
 
+    Whether there may be another try is asked once the wait before it is over.
+
     Giving up raises the last error, chained to what caused it or else to the error before it; its `attempts` says how many there were, its
     `tried` lists them, and its `usage` is what all of them are known to have used.
     """
@@ -101,19 +103,25 @@ class _Tries:
         return ModelReply(reply.message, reply.usage, reply.stop, reply.model, reply.request_id, attempts)
 
     async def failed(self, error: ModelError) -> None:
-        """Sleep until the next attempt, or raise the error if there is none."""
-        self._attempts = (*self._attempts, Attempt(self._duration_us(), error.code, usage=error.usage))
+        """Return when it is time for the next attempt, or raise the error if there is none."""
+        attempt = Attempt(self._duration_us(), error.code, usage=error.usage)
+        self._attempts = (*self._attempts, attempt)
+        if self._request.allowance is not None:
+            self._request.allowance.ended(attempt)
         tried, policy, bound = len(self._attempts), self._model.policy, self._request.max_attempts
         most = policy.max_attempts if bound is None else min(policy.max_attempts, bound)
         wait_s = policy.wait_s(tried, error, self._model.random) if tried < most else None
-        if wait_s is None:
+        if wait_s is None or not await self._may_go_on(wait_s):
             error.attempts, error.tried, error.usage = tried, self._attempts, total_usage(self._attempts)
             if self._before is error:  # a model may raise one error again and again
                 raise error
             raise error from error.__cause__ or self._before
         self._before = error
-        await self._clock.sleep(wait_s)
         self._began_at = self._clock.monotonic()
+
+    async def _may_go_on(self, wait_s: float) -> bool:
+        await self._clock.sleep(wait_s)
+        return self._request.allowance is None or await self._request.allowance.another()
 
     def _duration_us(self) -> int:
         return round((self._clock.monotonic() - self._began_at) * 1_000_000)

@@ -13,6 +13,7 @@ from agent_sdk.core.events import (
     ApprovalRequested,
     BudgetRefused,
     BudgetReserved,
+    BudgetSettled,
     EffectCompensated,
     Event,
     Fact,
@@ -59,8 +60,8 @@ class Divergence:
 def as_recorded(fact: Fact, recorded: Fact) -> Event:
     """Return the fact's event with what was measured, or is not in the journal, as it was recorded.
 
-    That is: what budgets granted or lacked, how long a step took, where an error was raised, the moment from which a wait is reckoned, why
-    mail was refused (the mail itself is not kept), and whether an owner that went away did so with an error.
+    That is: what budgets granted, lacked or got back, how long a step took, where an error was raised, the moment from which a wait is
+    reckoned, why mail was refused (the mail itself is not kept), and whether an owner that went away did so with an error.
     """
     event, old = fact.event, recorded.event
     match event, old:
@@ -78,6 +79,8 @@ def as_recorded(fact: Fact, recorded: Fact) -> Event:
             return replace(event, amounts=old.amounts)
         case BudgetRefused(), BudgetRefused():
             return replace(event, shortfall=old.shortfall)
+        case BudgetSettled(), BudgetSettled():
+            return old
         case RunWaiting(reason="budget"), RunWaiting(reason="budget"):
             return replace(event, shortfall=old.shortfall, wake_at=old.wake_at)
         case RunReleased(reason="suspended"), RunReleased(reason="error"):

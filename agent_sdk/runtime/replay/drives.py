@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent_sdk.core.events import (
+    BudgetSettled,
     CheckRefused,
     EffectCompensated,
     EffectCompensating,
@@ -185,7 +186,7 @@ def _comes_after_a_stop(fact: Fact, *, undoes: bool) -> bool:
             return False
         case StepFailed() | StepFinished() | StepUnknown() | EffectDecided() | CheckRefused():
             return True
-        case EffectCompensated() | RunReleased() | RunExpired():
+        case EffectCompensated() | BudgetSettled() | RunReleased() | RunExpired():
             return True
         case _:
             return is_mail(fact)

@@ -17,7 +17,7 @@ from agent_sdk.core.run import Run
 from agent_sdk.execution import GOAL_REFUSED
 from agent_sdk.runtime.replay.cues import Cues
 
-_ENDLESS = Amounts(2**60, 2**60, 2**60)
+_EVERY = Amounts(1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,26 @@ class RecordedGuards:
         return self.cues.next.event if self.cues.next is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordedMeter:
-    """Has a call need a reservation where one was asked for, and nowhere else."""
+    """Has a call need a reservation where one was asked for, and nowhere else.
+
+    That is one for which nothing is enough, or one that always is within what is held: each says more than all before it together, of
+    which some may be under way.
+    """
 
     cues: Cues
+    _enough: int = 2**60
 
     def most(self, request: ModelRequest, input_tokens: int) -> Amounts:
+        self._enough *= 4
         match self.cues.next.event if self.cues.next is not None else None:
             case BudgetReserved(step=step) | BudgetRefused(step=step) if step == request.id:
-                return _ENDLESS
+                return _EVERY * self._enough
             case RunWaiting(reason="budget", shortfall=Shortfall(code="price_unknown", message=message)):
                 raise PriceUnknown(message)
             case _:
-                return _ENDLESS * -1
+                return _EVERY * -self._enough
 
     def window(self, model: str) -> int | None:
         return None

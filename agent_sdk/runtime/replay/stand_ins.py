@@ -20,6 +20,8 @@ from agent_sdk.core.errors import (
 )
 from agent_sdk.core.events import (
     ApprovalDecided,
+    BudgetRefused,
+    BudgetReserved,
     ChildFinished,
     ContextExceeded,
     EffectCompensated,
@@ -35,7 +37,7 @@ from agent_sdk.core.events import (
 from agent_sdk.core.findings import Finding
 from agent_sdk.core.graph import Pending
 from agent_sdk.core.ids import RunId, StepId, TenantId
-from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
+from agent_sdk.core.model import Attempt, Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Batch, InboxItem, LedgerRow, TokenDelta, Tool, Verdict
 from agent_sdk.core.run import Run
 from agent_sdk.core.tools import ToolContext, ToolSpec, Wait
@@ -45,6 +47,7 @@ from agent_sdk.runtime.replay.mail import item_of
 from agent_sdk.runtime.replay.rulings import recorded_row, refuse_as_recorded
 
 NO_LIMIT_S = 1e9
+_OF_A_QUESTION = ModelCalled | StepFailed | StepRetried | ContextExceeded | BudgetReserved | BudgetRefused
 STOP_CODES = frozenset({"cancelled", "expired", "suspended", "interrupted"})
 
 
@@ -90,26 +93,43 @@ class RecordedTool:
 
 @dataclass(frozen=True, slots=True)
 class RecordedModel:
-    """Answers each question as it was answered; what is asked is not in the journal, and not compared."""
+    """Answers each question as it was answered, and tries it again where the record shows that another try was granted, or was not.
+
+    What is asked is not in the journal, and not compared.
+    """
 
     cues: Cues
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        event = await served(
-            self.cues,
-            self.cues.find(
-                lambda event: isinstance(event, ModelCalled | StepFailed | StepRetried | ContextExceeded) and event.step == request.id
-            ),
-        )
+        event = await self._next(request)
+        while isinstance(event, BudgetReserved | BudgetRefused) and request.allowance is not None:
+            request.allowance.ended(Attempt(0))
+            await request.allowance.another()
+            event = await self._next(request)
         if isinstance(event, ContextExceeded):
             error = ContextTooLong(event.message or "")
             error.usage = event.usage
             raise error
         if not isinstance(event, ModelCalled):
-            raise _error_of(event, ModelError)
+            raise _error_of(event, ModelError) if not isinstance(event, StepRetried) else self._given_up(request)
         if event.message is None:
             raise RequestError(f"the model's reply to {request.id!r} was erased, so it cannot be given again")
         return ModelReply(event.message, event.usage, event.stop, event.model, event.request_id, event.attempts)
+
+    async def _next(self, request: ModelRequest) -> Event:
+        return await served(self.cues, self.cues.find(lambda event: isinstance(event, _OF_A_QUESTION) and event.step == request.id))
+
+    def _given_up(self, request: ModelRequest) -> AgentSDKError:
+        """Return the error of the last of some tries, which stand one behind the other."""
+        tries: list[StepRetried] = []
+        for fact in self.cues.rest:
+            if not isinstance(fact.event, StepRetried) or fact.event.step != request.id:
+                break
+            tries.append(fact.event)
+        error = _error_of(tries[-1], ModelError)
+        if isinstance(error, ModelError):
+            error.tried = tuple(Attempt(0, each.code, usage=each.usage) for each in tries)
+        return error
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         yield ReplyDone(await self.complete(request))

@@ -7,9 +7,20 @@ from decimal import Decimal
 
 import pytest
 
+from agent_sdk.core.agent import Limits
 from agent_sdk.core.budget import NOTHING, Amounts, PriceUnknown, Purse, ledger_rows
-from agent_sdk.core.errors import StorageError, Unavailable
-from agent_sdk.core.events import BudgetRefused, BudgetReserved, BudgetSettled, Event, MessageReceived, RunClaimed, RunWaiting, StepFinished
+from agent_sdk.core.errors import AuthFailed, RateLimited, StorageError, Unavailable
+from agent_sdk.core.events import (
+    BudgetRefused,
+    BudgetReserved,
+    BudgetSettled,
+    Event,
+    MessageReceived,
+    RunClaimed,
+    RunWaiting,
+    StepFinished,
+    StepRetried,
+)
 from agent_sdk.core.ids import OwnerId, RunId, StepId
 from agent_sdk.core.messages import Message, TextPart, ToolCallPart
 from agent_sdk.core.model import Attempt, ModelReply, ModelRequest
@@ -18,6 +29,7 @@ from agent_sdk.core.ports import Batch, LedgerChange
 from agent_sdk.core.tools import Wait
 from agent_sdk.core.usage import Usage
 from agent_sdk.execution.sequencer import Sequencer
+from agent_sdk.llm import RetryingModel, RetryPolicy
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem, VirtualClock
 from tests.contract.batches import begin
 from tests.unit.execution.fakes import TENANT, CountingJournal, FakeTool, gives, hang, plan, ref, sleeper, step
@@ -288,6 +300,151 @@ async def test_failed_tries_of_a_call_that_succeeded_are_paid_too() -> None:
     await world.drive()
     assert world.run.retries == 2
     await assert_settled(world, Amounts(5 * CENT, 40, 2))
+
+
+def billed(cents: int, tokens: int = 30) -> Unavailable:
+    """Return the failure of a try that was billed all the same."""
+    error = Unavailable("it broke off")
+    error.usage = Usage(tokens - 10, 10, cost_usd=Decimal(cents) / 100)
+    return error
+
+
+def tenacious(*script: ScriptItem, **more: object) -> World:
+    """Return a run whose model is asked again after a failure, as it is in every runtime."""
+    world = world_of([], **more)
+    world.model = RetryingModel(ScriptedModel(script, clock=world.clock), RetryPolicy(), world.clock, world.random)
+    return world
+
+
+async def test_tries_that_used_nothing_are_repeated_on_what_was_granted_for_the_first() -> None:
+    world = await limit(tenacious(RateLimited("wait"), Unavailable("down"), says()), usd=10 * CENT, calls=1)
+    assert await world.drive() == "ended"
+    assert (world.run.answer, world.run.retries) == ("done", 2)
+    assert len(await events(world, BudgetReserved)) == 1
+    await assert_settled(world, Amounts(4 * CENT, 30, 1))
+
+
+async def test_a_further_try_is_granted_with_what_the_one_before_used_set_aside() -> None:
+    world = await limit(tenacious(billed(7), says()), usd=20 * CENT)
+    assert await world.drive() == "ended"
+    assert [event.amounts.usd_nano for event in await events(world, BudgetReserved) if isinstance(event, BudgetReserved)] == [
+        10 * CENT,
+        7 * CENT,
+    ]
+    await assert_settled(world, Amounts(11 * CENT, 60, 2))
+
+
+async def test_a_run_that_only_its_budget_keeps_from_another_try_waits_and_tries_again_when_it_is_raised() -> None:
+    world = await limit(tenacious(billed(7), says()), usd=15 * CENT)
+    assert await world.drive() == "waiting"
+    assert (await world.story())[2:] == [
+        "budget.reserved t1",
+        "budget.refused t1",
+        "step.retried t1 model_unavailable #2",
+        "budget.settled",
+        "run.waiting budget",
+        "run.released waiting",
+    ]
+    (tried,) = await events(world, StepRetried)
+    assert tried == StepRetried(StepId("t1"), 2, "model_unavailable", 0.0, "it broke off", billed(7).usage, 1)
+    lacking = world.run.shortfall
+    assert lacking is not None
+    assert (lacking.needed, lacking.limit, lacking.reserved, lacking.settled) == (10 * CENT, 15 * CENT, 0, 7 * CENT)
+    assert not lacking.is_passing
+    await assert_settled(world, Amounts(7 * CENT, 30, 1))
+    await limit(world, usd=17 * CENT)
+    assert await world.resume() == "ended"
+    assert (world.run.answer, world.run.retries) == ("done", 1)
+    await assert_settled(world, Amounts(11 * CENT, 60, 2))
+
+
+async def test_a_billed_try_is_a_call_and_the_next_one_waits_for_calls_too() -> None:
+    world = await limit(tenacious(billed(0), says()), calls=1)
+    assert await world.drive() == "waiting"
+    assert world.run.shortfall is not None
+    assert world.run.shortfall.row == "run/run:calls"
+
+
+async def test_what_others_let_go_of_during_the_backoff_pays_for_the_next_try() -> None:
+    world = await limit(tenacious(billed(7), says()), usd=20 * CENT)
+    await world.begin()
+    other = await begin(world.journal, OTHER, tenant=TENANT, run_id=RunId("other"))
+    await other.append(RunClaimed(OTHER), ledger=[LedgerChange(f"{SCOPE}:usd", 10 * CENT)])
+    letting_go = [LedgerChange(f"{SCOPE}:usd", -10 * CENT)]
+
+    async def later() -> None:
+        await asyncio.sleep(0.001)
+        await other.append(RunClaimed(OTHER), ledger=letting_go)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(later())
+        assert await world.executor.drive() == "ended"
+    assert await events(world, BudgetRefused) == []
+    assert (await kept(world))[1].usd_nano == 11 * CENT
+
+
+async def test_the_wait_that_a_vendor_asks_for_is_over_before_a_run_waits_for_its_budget() -> None:
+    limited = RateLimited("wait", retry_after_s=20.0)
+    limited.usage = FAILED_USAGE
+    world = await limit(tenacious(limited, says()), calls=1)
+    began_s = world.clock.monotonic()
+    assert await world.drive() == "waiting"
+    assert 20.0 <= world.clock.monotonic() - began_s < 21.0
+
+
+async def test_each_try_before_a_wait_is_one_of_the_run_s_retries_so_that_it_ends() -> None:
+    world = await limit(tenacious(*(billed(10) for _ in range(9)), limits=Limits(max_retries=3)), usd=10 * CENT)
+    assert await world.drive() == "waiting"
+    for raised in (20, 30):
+        await limit(world, usd=raised * CENT)
+        assert await world.resume() == "waiting"
+    await limit(world, usd=40 * CENT)
+    assert await world.resume() == "ended"
+    assert (world.run.state, world.run.retries) == ("failed", 3)
+    assert world.run.failure is not None
+    assert world.run.failure.code == "model_unavailable"
+    await assert_settled(world, Amounts(40 * CENT, 120, 4))
+
+
+async def test_what_may_not_be_tried_again_ends_the_run_however_small_its_budget() -> None:
+    refused = AuthFailed("no")
+    refused.usage = FAILED_USAGE
+    world = await limit(tenacious(refused), calls=1)
+    assert await world.drive() == "ended"
+    assert world.run.state == "failed"
+
+
+async def test_a_model_step_whose_next_try_is_not_granted_is_put_anew_and_what_was_finished_beside_it_is_kept() -> None:
+    world = await limit(thinks("a", "b"), usd=20 * CENT)
+
+    async def breaks(_request: ModelRequest) -> ModelReply:
+        await asyncio.sleep(0.5)
+        raise billed(9)
+
+    script = ScriptedModel([slow(2.0), breaks, slow()])
+    world.model = RetryingModel(script, RetryPolicy(), world.clock, world.random)
+    assert await world.drive() == "waiting"
+    story = await world.story()
+    assert story.index("step.retried b model_unavailable #2") < story.index("step.finished a #1") < story.index("run.waiting budget")
+    await limit(world, usd=25 * CENT)
+    assert await world.resume() == "ended"
+    assert world.run.answer == ["thought a", "thought b"]
+    assert [request.id for request in script.requests] == ["a", "b", "b"]
+    await assert_settled(world, Amounts(17 * CENT, 90, 3))
+
+
+async def test_a_run_that_is_suspended_between_two_tries_pays_for_what_the_first_used_and_no_more() -> None:
+    limited = RateLimited("wait", retry_after_s=20.0)
+    limited.usage = FAILED_USAGE
+    world = await limit(tenacious(limited, says()), calls=9)
+
+    async def suspend() -> None:
+        world.executor.interrupt("suspend")
+
+    assert await at(world, 5.0, suspend) == "suspended"
+    assert await kept(world) == (NOTHING, Amounts(CENT, 10, 1))
+    assert await world.resume() == "ended"
+    assert await kept(world) == (NOTHING, Amounts(5 * CENT, 40, 2))
 
 
 @pytest.mark.parametrize("stop", ["cancel", "suspend", "expire"])

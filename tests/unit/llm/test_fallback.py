@@ -152,3 +152,24 @@ async def test_the_same_model_may_stand_twice() -> None:
     same = Candidate(told, "m")
     answer: ModelReply = await FallbackModel([same, same], Clock()).complete(REQUEST)
     assert len(answer.attempts) == 2
+
+
+class Refusing:
+    """An allowance that grants no further try, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ended(self, attempt: Attempt) -> None:
+        """Take it as it is."""
+
+    async def another(self) -> bool:
+        self.asked += 1
+        return False
+
+
+async def test_another_model_is_a_further_try_and_asked_for_like_one() -> None:
+    allowance, second = Refusing(), Told([reply()])
+    with pytest.raises(CircuitOpen):
+        await falling(retrying(Told([CircuitOpen("open")])), retrying(second)).complete(replace(REQUEST, allowance=allowance))
+    assert (second.asked, allowance.asked) == ([], 1)

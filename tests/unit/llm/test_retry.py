@@ -1,5 +1,5 @@
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -160,3 +160,46 @@ async def test_a_stream_that_is_left_early_is_closed() -> None:
     assert await anext(deltas) == TextDelta("a")
     await deltas.aclose()
     assert model.closed == 1
+
+
+@dataclass
+class Asked:
+    """An allowance of so many further tries, which notes in order what it was told and asked."""
+
+    clock: Clock
+    left: int
+    told: list[str] = field(default_factory=list[str])
+
+    def ended(self, attempt: Attempt) -> None:
+        self.told.append(f"{attempt.code} {attempt.usage.input_tokens if attempt.usage is not None else None}")
+
+    async def another(self) -> bool:
+        self.left -= 1
+        self.told.append(f"another after {sum(self.clock.slept)}")
+        return self.left >= 0
+
+
+async def test_each_further_try_is_asked_for_once_the_wait_before_it_is_over() -> None:
+    clock, first = Clock(), Unavailable("a")
+    first.usage = Usage(5, 1)
+    allowance = Asked(clock, left=2)
+    model = retrying(first, RateLimited("b", retry_after_s=7.0), "ok", clock=clock)
+    reply = await model.complete(replace(REQUEST, allowance=allowance))
+    assert len(reply.attempts) == 3
+    assert allowance.told == ["model_unavailable 5", "another after 0.5", "model_rate_limited None", "another after 8.5"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_further_try_that_is_not_granted_is_not_made(*, is_stream: bool) -> None:
+    clock, failures = Clock(), [Unavailable("a"), Overloaded("b")]
+    model, request = retrying(*failures, "ok", clock=clock), replace(REQUEST, allowance=Asked(clock, left=1))
+    with pytest.raises(Overloaded) as caught:
+        await (read(model.stream(request)) if is_stream else model.complete(request))
+    assert [attempt.code for attempt in caught.value.tried] == ["model_unavailable", "model_overloaded"]
+
+
+async def test_nobody_is_asked_for_a_try_that_is_useless() -> None:
+    allowance = Asked(Clock(), left=9)
+    with pytest.raises(AuthFailed):
+        await retrying(AuthFailed("no")).complete(replace(REQUEST, allowance=allowance))
+    assert allowance.told == ["model_auth_failed None"]

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent_sdk.core.agent import Limits
-from agent_sdk.core.errors import RunEnded, StorageError
+from agent_sdk.core.errors import RateLimited, RunEnded, StorageError
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Batch
-from agent_sdk.testing import Call
+from agent_sdk.testing import Call, ScriptedModel
 from tests.unit.execution.fakes import CountingJournal, FakeTool, plan, raiser, ref, sleeper, step
 from tests.unit.execution.test_crash import Outside, looping, perform_parked, perform_with_crashes, planned
 from tests.unit.execution.test_endings import CALLS, DELAYS_S, STOPS, random_tool
+from tests.unit.execution.test_spending import CENT, billed, kept, limit, says, slow, tenacious, thinks
 from tests.unit.execution.test_undo import book, failing
-from tests.unit.execution.world import World
+from tests.unit.execution.world import World, at
 from tests.unit.runtime.replay.worlds import replayed
 
 
@@ -66,6 +67,39 @@ async def test_a_run_that_fails_and_undoes_what_it_did() -> None:
     world = failing(book())
     assert await world.drive() == "ended"
     assert "effect.compensated b #1" in await world.story()
+    await check(world)
+
+
+@pytest.mark.parametrize("usd", [12, 20, 25, 200])
+async def test_tries_that_were_granted_or_waited_for_their_budget(usd: int) -> None:
+    world = await limit(tenacious(billed(7), RateLimited("wait"), billed(5), says()), usd=usd * CENT)
+    assert await world.drive() == ("ended" if usd > 22 else "waiting")
+    await check(world)
+    while not world.run.is_ended:
+        await limit(world, usd=(usd := usd + 5) * CENT)
+        await world.resume()
+        await check(world)
+    assert world.run.retries == 3
+
+
+async def test_model_steps_side_by_side_that_ask_their_budget_or_find_enough() -> None:
+    world = await limit(thinks(*"abcdef"), usd=1000 * CENT)
+    world.model = ScriptedModel([slow(delay_s) for delay_s in (3.0, 4.0, 1.0, 2.0, 5.0, 1.5)])
+    assert await world.drive() == "ended"
+    assert 1 < sum(line.startswith("budget.reserved") for line in await world.story()) < 6
+    await check(world)
+
+
+async def test_a_call_that_was_cut_off_costs_what_it_cost() -> None:
+    world = await limit(thinks("a"), usd=1000 * CENT)
+    world.model = ScriptedModel([slow(3.0), slow(3.0)])
+
+    async def suspend() -> None:
+        world.executor.interrupt("suspend")
+
+    assert await at(world, 1.0, suspend) == "suspended"
+    assert await world.resume() == "ended"
+    assert (await kept(world))[1].usd_nano == 14 * CENT
     await check(world)
 
 
