@@ -1,6 +1,7 @@
 """Long-term memory by its URL: joins the store and the embedder, and opens both where they are first used."""
 
 import asyncio
+from asyncio import AbstractEventLoop
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -19,9 +20,9 @@ DEFAULT_URL = "sqlite:///memory.db"
 class LongTermMemory:
     """The memory at a URL: `sqlite:///memory.db`, `postgresql://...` (the journal's database may be it) or `memory://` for tests.
 
-    It opens with the first use, so that an app's module can make one and hand it to its agents' tools; in another event loop it is opened
-    anew where its connections belong to one. Close it, or use it as a context. Without an `embedder` it goes by words alone. The embedder
-    stays the caller's, who closes it.
+    It opens with the first use, so that an app's module can make one and hand it to its agents' tools. Close it, or use it as a context.
+    Connections to Postgres belong to an event loop: there each loop opens its own, and closes its own. Without an `embedder` it goes by
+    words alone. The embedder stays the caller's, who closes it.
 
     Raises:
         ConfigError: at the first use, the URL names no memory, or none that can be opened.
@@ -32,9 +33,9 @@ class LongTermMemory:
         self._url = url
         self._embedder = embedder
         self._clock = clock if clock is not None else SystemClock()
-        self._opening: asyncio.Lock | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._memory: Memory | None = None
+        self._has_loops = url.startswith("postgres")
+        self._opening: dict[AbstractEventLoop, asyncio.Lock] = {}
+        self._memories: dict[AbstractEventLoop | None, Memory] = {}
 
     async def __aenter__(self) -> Self:
         await self._opened()
@@ -64,18 +65,33 @@ class LongTermMemory:
         return await (await self._opened()).reindex(tenant)
 
     async def close(self) -> None:
-        memory, self._memory, self._loop = self._memory, None, None
+        self._drop_ended()
+        memory = self._memories.pop(self._home, None)
         if memory is not None:
             await memory.close()
 
+    @property
+    def _home(self) -> AbstractEventLoop | None:
+        """The loop to which what is opened here belongs; None where all loops share it."""
+        return asyncio.get_running_loop() if self._has_loops else None
+
     async def _opened(self) -> Memory:
-        loop = asyncio.get_running_loop()
-        if self._opening is None or self._loop is not loop:
-            self._opening, self._loop = asyncio.Lock(), loop
-            if self._url.startswith("postgres"):  # its connections belong to a loop
-                self._memory = None
-        async with self._opening:
-            if self._memory is None:
+        home = self._home
+        if (memory := self._memories.get(home)) is not None:
+            return memory
+        self._drop_ended()
+        async with self._opening.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if (memory := self._memories.get(home)) is None:
                 rows = await open_memory_rows(self._url, clock=self._clock, with_vectors=self._embedder is not None)
-                self._memory = KeptMemory(rows, self._embedder)
-            return self._memory
+                made = KeptMemory(rows, self._embedder)
+                memory = self._memories.setdefault(home, made)
+                if memory is not made:  # a loop of another thread was faster
+                    await made.close()
+            return memory
+
+    def _drop_ended(self) -> None:
+        """Let go of what belongs to loops that ended: nobody can close it any more, and its connections go with the last reference."""
+        for loop in [*self._memories, *self._opening]:
+            if loop is not None and loop.is_closed():
+                self._memories.pop(loop, None)
+                self._opening.pop(loop, None)

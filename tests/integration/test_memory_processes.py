@@ -3,6 +3,8 @@
 import asyncio
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,33 @@ async def test_processes_that_open_an_empty_database_at_once_make_one_schema(pos
     assert len((await memories[0].list(SCOPE)).memories) == 5
     for memory in memories:
         await memory.close()
+
+
+async def test_event_loops_in_threads_keep_the_connections_that_they_have(postgres_url: str) -> None:
+    memory, loops = LongTermMemory(postgres_url), 3
+    in_turn, all_done = threading.Barrier(loops, timeout=30), threading.Barrier(loops + 1, timeout=30)
+
+    async def remember(number: int) -> None:
+        async with memory:
+            for turn in range(4):
+                await memory.remember(SCOPE, f"note {turn} of {number}")
+                in_turn.wait()
+            all_done.wait()
+            all_done.wait()
+
+    with ThreadPoolExecutor(loops) as threads:
+        working = [threads.submit(asyncio.run, remember(number)) for number in range(loops)]
+        await asyncio.to_thread(all_done.wait)
+        async with connected(postgres_url) as connection:
+            ((count,),) = await connection.fetch(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await asyncio.to_thread(all_done.wait)
+        for each in working:
+            each.result()
+    assert count <= loops
+    async with memory:
+        assert len((await memory.list(SCOPE)).memories) == loops * 4
 
 
 async def test_nothing_of_an_erased_person_is_left_in_any_table(postgres_url: str) -> None:

@@ -1,6 +1,8 @@
 """Long-term memory by its URL, and in the hands of an agent."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ids import PrincipalId, TenantId
 from agent_sdk.core.memory import Person, Scope
 from agent_sdk.runtime.memories import LongTermMemory
+from agent_sdk.runtime.system import SystemClock
 from agent_sdk.testing import Call, ScriptedModel
 from agent_sdk.tools.memory import memory_tools
 from tests.contract.memory_stores import TopicEmbedder
@@ -39,6 +42,35 @@ def test_an_event_loop_that_ended_does_not_end_it(tmp_path: Path) -> None:
             return len((await memory.search(SCOPE, "tea")).hits)
 
     assert asyncio.run(search_and_close()) == 1
+
+
+class Together(SystemClock):
+    """A clock that those who open a file look at together: nobody is first."""
+
+    def __init__(self) -> None:
+        self._all_there = threading.Barrier(2, timeout=20)
+
+    def now_us(self) -> int:
+        if not self._all_there.broken and threading.current_thread().name.startswith("loop"):
+            self._all_there.wait()
+        return super().now_us()
+
+
+def test_event_loops_of_two_threads_that_open_one_file_at_once_share_it(tmp_path: Path) -> None:
+    memory = LongTermMemory(f"sqlite:///{tmp_path}/memory.db", clock=Together())
+
+    def count() -> int:
+        return asyncio.run(count_seen(memory))
+
+    with ThreadPoolExecutor(2, thread_name_prefix="loop") as threads:
+        assert [looking.result() for looking in [threads.submit(count), threads.submit(count)]] == [0, 0]
+    assert sum(thread.name.startswith("write memory.db") for thread in threading.enumerate()) == 1
+    asyncio.run(memory.close())
+    assert not any("memory.db" in thread.name for thread in threading.enumerate())
+
+
+async def count_seen(memory: LongTermMemory) -> int:
+    return len((await memory.list(SCOPE)).memories)
 
 
 async def test_what_cannot_be_opened_is_said_at_the_first_use() -> None:
