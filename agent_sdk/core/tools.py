@@ -1,7 +1,7 @@
 """What a tool says of itself: a declaration that plans are checked against. How a tool is made from a function lives in `tools`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -115,7 +115,7 @@ def no_outputs(artifact: str) -> JsonValue:
     raise NotFound(f"there is no output {artifact!r}")
 
 
-@dataclass(frozen=True)  # without slots: with them, `ToolContext[X](...)` raises TypeError on Python 3.11
+@frozen
 class ToolContext(Generic[DepsT_co]):
     """What a tool may know of the run that calls it; the model never sees it.
 

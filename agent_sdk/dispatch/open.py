@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ports import Clock, Dispatcher, Journal, Random, TokenLine
 from agent_sdk.dispatch.journal import JournalDispatcher
-from agent_sdk.dispatch.tokens import WireTokenLine
 from agent_sdk.dispatch.wire import Wire
 
 NATS_SCHEMES = ("nats", "tls")
@@ -37,6 +36,8 @@ async def open_token_line(url: str, *, clock: Clock) -> AsyncGenerator[TokenLine
     Raises:
         ConfigError: the URL names no line, its package is not installed, or no server answers.
     """
+    from agent_sdk.dispatch.tokens import WireTokenLine  # noqa: PLC0415  (a process whose tokens stay in it loads none)
+
     async with WireTokenLine.open(await _open_wire(url, clock), clock) as line:
         yield line
 

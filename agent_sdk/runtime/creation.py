@@ -18,7 +18,7 @@ from agent_sdk.core.strict_json import require_name, require_storable
 from agent_sdk.runtime.declaration import AgentDeclaration
 from agent_sdk.runtime.functions import RunInfo
 
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(;.*)?", re.IGNORECASE)
+_MEDIA_TYPE = r"(?i)[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(;.*)?"
 _MAX_FILES_BYTES = 16 * 1024 * 1024
 _TRIES = 50
 """How often a run that may queue looks for its session's newest run, which others move as well."""
@@ -96,7 +96,7 @@ def _require_files(files: Sequence[FilePart]) -> None:
                 f"file {place} is neither at an https URL nor in a data URL: {file.ref[:60]!r}",
                 hint="FilePart.from_bytes(content, media_type) takes the content itself",
             )
-        if not _MEDIA_TYPE.fullmatch(file.media_type):
+        if not re.fullmatch(_MEDIA_TYPE, file.media_type):
             raise RequestError(f"file {place} has no media type: {file.media_type[:60]!r}", hint="give one such as image/png")
     if (size := sum(len(file.ref) for file in files)) > _MAX_FILES_BYTES:
         raise InputTooLarge(

@@ -6,7 +6,6 @@ from urllib.parse import unquote, urlsplit
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.ports import Clock, Journal
-from agent_sdk.storage.memory import MemoryJournal
 
 _FORMS = (
     "write memory:, sqlite:///agent.db for a file in the working directory, sqlite:////var/lib/agent.db for an absolute path, "
@@ -24,6 +23,8 @@ async def open_journal(url: str, *, clock: Clock) -> Journal:
     parts = urlsplit(url)
     match parts.scheme:
         case "memory" if not (parts.netloc or parts.path):
+            from agent_sdk.storage.memory import MemoryJournal  # noqa: PLC0415  (a process that keeps its journal in a database loads none in memory)
+
             return MemoryJournal(clock)
         case "sqlite" if len(parts.path) > 1 and parts.path != "/:memory:" and not (parts.netloc or parts.query or parts.fragment):
             from agent_sdk.storage.sqlite.journal import SqliteJournal  # noqa: PLC0415  (a process that keeps its journal in memory loads no SQLite)

@@ -24,11 +24,10 @@ from agent_sdk.core.model import (
 )
 from agent_sdk.core.ports import TokenDelta, TokenLine
 from agent_sdk.core.usage import Usage
-from agent_sdk.dispatch import WireTokenLine
 from agent_sdk.dispatch.nats_link import NatsOptions
 from agent_sdk.dispatch.nats_wire import NatsWire
 from agent_sdk.dispatch.postgres_wire import PostgresWire
-from agent_sdk.dispatch.tokens import CAPACITY
+from agent_sdk.dispatch.tokens import CAPACITY, WireTokenLine
 from agent_sdk.dispatch.wire import Wire
 from tests.contract.real_time import RealClock
 from tests.unit.dispatch.fakes import Hub

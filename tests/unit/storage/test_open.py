@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from agent_sdk.core.errors import ConfigError
-from agent_sdk.storage import MemoryJournal, open_journal
+from agent_sdk.storage import open_journal
+from agent_sdk.storage.memory import MemoryJournal
 from agent_sdk.storage.sqlite.journal import SqliteJournal
 from tests.contract.batches import Clock
 
