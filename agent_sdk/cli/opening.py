@@ -13,7 +13,7 @@ import typer
 from pydantic import JsonValue
 
 from agent_sdk.cli.recall import ANY_APP, Recall, program
-from agent_sdk.config import LoadedSettings, Settings, load_settings, read_environ
+from agent_sdk.config import BadSetting, LoadedSettings, Settings, SettingsInvalid, examine_settings, read_environ
 from agent_sdk.core.errors import ConfigError, NotFound, RequestError
 from agent_sdk.observability import configure_logging
 from agent_sdk.runtime import AgentDeclaration, App, Runtime, load_app
@@ -142,9 +142,17 @@ def open_settings(ctx: typer.Context, given: Given | None = None, *, logs: bool 
     Raises:
         SettingsInvalid: with all that is wrong.
     """
+    opened, findings = examine(ctx, given, logs=logs)
+    if findings:
+        raise SettingsInvalid(findings)
+    return opened
+
+
+def examine(ctx: typer.Context, given: Given | None = None, *, logs: bool = False) -> tuple[Opened, list[BadSetting]]:
+    """Open what holds of the settings as `open_settings` does, and return it with all that is wrong."""
     options = ctx.find_object(Globals) or Globals()
     given = given if given is not None else Given()
-    loaded = load_settings(overrides=given.overrides(), config_file=options.config, environ=read_environ(), cwd=Path.cwd())
+    loaded, findings = examine_settings(overrides=given.overrides(), config_file=options.config, environ=read_environ(), cwd=Path.cwd())
     logging = loaded.settings.logging
     is_asked_for = logs or any(origin.kind != "default" for key, origin in loaded.origins.items() if key.startswith("logging."))
     is_logging = options.debug or is_asked_for
@@ -152,7 +160,7 @@ def open_settings(ctx: typer.Context, given: Given | None = None, *, logs: bool 
     configure_logging(level, logging.format, sys.stderr)
     if loaded.settings.signs:
         _import_from(loaded.cwd)
-    return Opened(loaded, given, options.config, is_logging)
+    return Opened(loaded, given, options.config, is_logging), findings
 
 
 def _import_from(folder: Path) -> None:

@@ -1,6 +1,6 @@
 from agent_sdk.config.documents import MAX_DOCUMENT_BYTES, Document, read_document
 from agent_sdk.config.findings import BadSetting, Origin, SettingsInvalid, mask_url
-from agent_sdk.config.load import LoadedSettings, load_settings
+from agent_sdk.config.load import LoadedSettings, examine_settings, load_settings
 from agent_sdk.config.marks import DocumentError, Place
 from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef, SecretUnresolved
 from agent_sdk.config.settings import (
@@ -41,6 +41,7 @@ __all__ = [
     "SettingsInvalid",
     "ThreadSettings",
     "VendorSettings",
+    "examine_settings",
     "load_settings",
     "mask_url",
     "read_document",

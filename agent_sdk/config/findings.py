@@ -44,10 +44,12 @@ DEFAULT = Origin("default")
 class BadSetting:
     """One thing that is wrong; `key` is dotted, or None where a whole source is meant. No text of it ever holds a secret's value.
 
+    Where the code is `unusable`, what the setting names is not there, or does not go together with the others; where it is `doubtful`, that
+    may be so.
     As text the key stands in brackets: what stands behind `api_key:` is taken for a secret wherever texts are redacted.
     """
 
-    code: Literal["unknown_key", "wrong_type", "out_of_range", "wrong_value", "literal_secret", "source_invalid"]
+    code: Literal["unknown_key", "wrong_type", "out_of_range", "wrong_value", "literal_secret", "source_invalid", "unusable", "doubtful"]
     origin: Origin
     message: str
     key: str | None = None

@@ -63,6 +63,20 @@ def load_settings(
     Raises:
         SettingsInvalid: anything in any source is wrong, even where another source overrides it.
     """
+    loaded, findings = examine_settings(overrides=overrides, config_file=config_file, environ=environ, cwd=cwd)
+    if findings:
+        raise SettingsInvalid(findings)
+    return loaded
+
+
+def examine_settings(
+    *,
+    overrides: Mapping[str, JsonValue] | None = None,
+    config_file: Path | None = None,
+    environ: Mapping[str, str],
+    cwd: Path,
+) -> tuple[LoadedSettings, list[BadSetting]]:
+    """Read all sources as `load_settings` does, and return what holds beside all that is wrong."""
     lines = list(read_assignments(cwd / ".env", Path(".env")))
     surroundings = {line.variable: line.value for line in lines if isinstance(line, Assignment) and line.value}
     surroundings |= {name: value for name, value in environ.items() if value}
@@ -73,16 +87,16 @@ def load_settings(
         *from_environ(environ),
         *from_overrides(overrides or {}),
     ]
-    settings, origins = _merge(given)
-    return LoadedSettings(settings, origins, surroundings, cwd)
+    settings, origins, findings = _merge(given)
+    return LoadedSettings(settings, origins, surroundings, cwd), findings
 
 
 def _shown(path: Path, cwd: Path) -> Path:
     return path.relative_to(cwd) if path.is_relative_to(cwd) else path
 
 
-def _merge(given: Iterable[Entry | BadSetting]) -> tuple[Settings, Mapping[str, Origin]]:
-    """Let later entries win over earlier ones."""
+def _merge(given: Iterable[Entry | BadSetting]) -> tuple[Settings, Mapping[str, Origin], list[BadSetting]]:
+    """Let later entries win over earlier ones, and leave out those that are wrong."""
     findings: list[BadSetting] = []
     values: dict[str, object] = {}
     origins = dict.fromkeys(keys(), DEFAULT)
@@ -96,9 +110,7 @@ def _merge(given: Iterable[Entry | BadSetting]) -> tuple[Settings, Mapping[str, 
             findings.extend(_finding(entry, details) for details in error.errors(include_url=False))
         else:
             origins[entry.key] = entry.origin
-    if findings:
-        raise SettingsInvalid(findings)
-    return Settings.model_validate(_tree(values)), origins
+    return Settings.model_validate(_tree(values)), origins, findings
 
 
 def _parse(entry: Entry) -> object:

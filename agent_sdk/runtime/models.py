@@ -188,10 +188,10 @@ class Models:
         if not isinstance(named, str):
             return Link(PricedModel(OwnModel(with_complete(named)), self.catalog, vendor, name), full_name, "", vendor, window, rules)
         if vendor not in self._adapters:
-            adapter, close = open_model(vendor, self._options(vendor))
+            adapter, close = open_model(vendor, self.options(vendor))
             self._closing.push_async_callback(close)
             self._adapters[vendor] = PricedModel(adapter, self.catalog, vendor)
-        return Link(self._adapters[vendor], name, self._options(vendor).place.url, vendor, window, rules)
+        return Link(self._adapters[vendor], name, self.options(vendor).place.url, vendor, window, rules)
 
     def _resilience(self) -> Resilience:
         if self.settings is None:
@@ -212,7 +212,12 @@ class Models:
             estimate=_estimate,
         )
 
-    def _options(self, vendor: str) -> VendorOptions:
+    def options(self, vendor: str) -> VendorOptions:
+        """Return how the vendor is reached.
+
+        Raises:
+            SecretUnresolved: a key or another secret cannot be had. ConfigError: what the settings say cannot be sent.
+        """
         settings = self.loaded().settings
         match vendor:
             case "anthropic":

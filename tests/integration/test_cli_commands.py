@@ -445,6 +445,37 @@ def test_all_that_is_wrong_in_the_settings_is_told(command: Command, tmp_path: P
     assert f"the settings hold: {len(keys())} from default" in command("config", "validate").stderr
 
 
+def test_what_the_settings_name_is_looked_at_along_with_what_is_wrong_in_themselves(command: Command, tmp_path: Path) -> None:
+    text = "app: shop:ap\nmodel: nobody:m\ncatalog: prices.yaml\nlimits:\n  max_turns: 0\nanthropic:\n  sign: shop:total\n"
+    (tmp_path / "agent-sdk.yaml").write_text(text)
+    (tmp_path / "prices.yaml").write_text("as_of: 2026-11-01\nmodels:\n  - vendor: openai\n")
+    result = command("config", "validate")
+    assert result.exit_code == 2
+    assert "5 things are wrong in the settings:" in result.stderr
+    for told in (
+        "agent-sdk.yaml:5:3 (limits.max_turns): out of range",
+        f"agent-sdk.yaml:3:1 (catalog): {tmp_path}/prices.yaml:3:5: $.models[0].name: this is missing",
+        "agent-sdk.yaml:1:1 (app): module 'shop' has no 'ap'",
+        "agent-sdk.yaml:7:3 (anthropic.sign): anthropic.sign names 'shop:total', which is no async function",
+        "agent-sdk.yaml:2:1 (model): there is no vendor 'nobody'",
+    ):
+        assert told in result.stderr
+    record = json.loads(command("config", "validate", "--json").stdout)
+    assert (record["holds"], {each["key"] for each in record["findings"]}) == (
+        False,
+        {"limits.max_turns", "catalog", "app", "anthropic.sign", "model"},
+    )
+
+
+def test_what_is_doubtful_in_the_settings_is_told_and_is_no_failure(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    Path("agent-sdk.yaml").write_text("model: openai:gpt-5-mini\n")
+    result = command("config", "validate", "--app", "shop:app")
+    assert result.exit_code == 0
+    assert "doubtful: default (openai.api_key): here the secret env:OPENAI_API_KEY is not set" in result.stderr
+    assert "the settings hold: " in result.stderr
+
+
 def test_settings_name_app_and_journal_and_need_not_be_repeated(command: Command, tmp_path: Path) -> None:
     (tmp_path / "agent-sdk.yaml").write_text("app: shop:app\njournal: sqlite:///own.db\nlogging: {level: warning}\n")
     result = command("run", "--agent", "letter")

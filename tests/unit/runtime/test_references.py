@@ -38,7 +38,7 @@ signer = Signer()
 
 @pytest.fixture(autouse=True)
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "a_cloud.py").write_text(CLOUD)
     (tmp_path / "a_broken_cloud.py").write_text("raise ValueError('the key is hunter2')")
     (tmp_path / "an_ended_cloud.py").write_text("raise SystemExit('hunter2')")
