@@ -1,7 +1,6 @@
 """What comes to a run from outside: each inbox item becomes exactly one event, a refusal included."""
 
-import contextlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -39,23 +38,14 @@ Body = dict[str, JsonValue]
 
 
 class Inbox:
-    """Takes one run's mail. While the planner's question is under way, messages wait for its answer, and with them what came behind."""
+    """Takes one run's mail. While the planner's question is under way (`is_asking`), messages wait for its answer, and what came behind."""
 
     def __init__(self, run: Run, parts: Parts, sequencer: Sequencer) -> None:
         self._run = run
         self._parts = parts
         self._sequencer = sequencer
-        self._is_asking = False
+        self.is_asking = False
         self.holds_messages = False
-
-    @contextlib.contextmanager
-    def asking(self) -> Generator[None]:
-        """Mark that the planner's question is under way."""
-        self._is_asking = True
-        try:
-            yield
-        finally:
-            self._is_asking = False
 
     async def take(self) -> None:
         """Post the event of every unread item; what cannot be posted now stays unread. A cancel lets nothing wait."""
@@ -75,7 +65,7 @@ class Inbox:
 
     def _must_hold(self, item: InboxItem, *, is_cancelled: bool) -> bool:
         """Say whether the item waits for the answer to the planner's question, and note that."""
-        if item.kind != "message" or not self._is_asking or is_cancelled:
+        if item.kind != "message" or not self.is_asking or is_cancelled:
             return False
         self.holds_messages = True
         return True

@@ -85,9 +85,9 @@ class _Walk(Executor):
             await asyncio.sleep(0)
         return await super()._advance(tasks)
 
-    async def _hand_back_in_time(self, error: BaseException) -> None:
+    async def _hand_back(self, error: BaseException) -> None:
         self.failure = error
-        await super()._hand_back_in_time(error)
+        await super()._hand_back(error)
 
     def _must_hold(self) -> bool:
         cues, coming = self._cues, self._cues.next
