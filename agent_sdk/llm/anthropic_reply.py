@@ -15,7 +15,7 @@ from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDe
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.anthropic_messages import DIALECT, REDACTED
 from agent_sdk.llm.anthropic_wire import BlockWire, DeltaWire, EventWire, MessageWire, parse_usage
-from agent_sdk.llm.calls import call_id, parse_call
+from agent_sdk.llm.calls import call_id, called_tool, parse_call
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.output import Output
 from agent_sdk.llm.vendor_errors import ErrorTable, Place, error_inside, not_the_protocol
@@ -164,12 +164,10 @@ class MessageAssembly:
             case BlockWire(type="thinking", thinking=str() as thought) if thought:
                 block.pieces.append(thought)
                 return [ReasoningDelta(thought)]
-            case BlockWire(type="tool_use", name=str() as name) if name:
-                block.tool, block.call = self.names.get(name, name), self._calls
+            case BlockWire(type="tool_use"):
+                block.tool, block.call = called_tool(begun.name, self._calls, self.names, self.place, self.errors), self._calls
                 self._calls += 1
                 return [ToolCallDelta(block.call, "", block.tool)]
-            case BlockWire(type="tool_use"):
-                raise self._known(not_the_protocol("a tool call without a name", b"", self.place, self.errors))
             case _:
                 block.raw = raw if isinstance(raw, dict) and begun.type not in _KNOWN else None
                 return []

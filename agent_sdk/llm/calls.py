@@ -1,12 +1,34 @@
 """The calls in a model's reply: named by us, with arguments that must be one JSON object, or a problem that the model can be told."""
 
 import json
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from agent_sdk.core.errors import ReplyInvalid
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import ToolCallPart
 from agent_sdk.core.strict_json import parse_json
+from agent_sdk.llm.vendor_errors import ErrorTable, Place, not_the_protocol
+
+MAX_CALLS = 10_000
+"""What asks for more at once is no model at its senses, and each call costs time before the run's own limits refuse it."""
+TOO_MANY = f"more than {MAX_CALLS:,} calls in one reply"
+_NAME_CHARS = 200
+"""Longer than any tool's name: of what is longer yet, the beginning says what the model wrote."""
+
+
+def called_tool(name: str | None, at: int, names: Mapping[str, str], place: Place, table: ErrorTable) -> str:
+    """Return the own name of the tool that the call at `at` (from 0) of a reply is for; `names` has it by the name on the wire.
+
+    Raises:
+        ReplyInvalid: it names none, or there are too many calls before it.
+    """
+    if not name:
+        raise not_the_protocol("a tool call without a name", b"", place, table)
+    if at >= MAX_CALLS:
+        raise ReplyInvalid(f"{place.url} sent {TOO_MANY}", hint="bound the reply, as by model_call.max_output_tokens")
+    return names.get(name) or (name if len(name) <= _NAME_CHARS else name[:_NAME_CHARS] + "...")
 
 
 def call_id(question: StepId, index: int) -> StepId:

@@ -10,7 +10,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import FilePart, Message, Part, ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
-from agent_sdk.llm.calls import call_id, parse_call
+from agent_sdk.llm.calls import call_id, called_tool, parse_call
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.gemini_contents import DIALECT
 from agent_sdk.llm.gemini_errors import GEMINI
@@ -132,6 +132,7 @@ class ReplyAssembly:
     _parts: list[_Words | ToolCallPart | FilePart] = field(default_factory=list["_Words | ToolCallPart | FilePart"])
     _calls: int = 0
     _is_signed: bool = False
+    _has_text: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -169,7 +170,7 @@ class ReplyAssembly:
             return self._refuse(wire.promptFeedback.blockReason, wire.promptFeedback.blockReasonMessage)
         for candidate in wire.candidates or ():
             if not candidate.index:
-                return self._add(candidate, data)
+                return self._add(candidate)
         return []
 
     def reply(self) -> ModelReply:
@@ -187,21 +188,21 @@ class ReplyAssembly:
         message = Message("assistant", tuple(self._told()), DIALECT if self._is_signed else None)
         return ModelReply(message, parse_usage(self._usage), self._stop(message), self._model, self.request_id)
 
-    def _add(self, candidate: CandidateWire, data: bytes) -> list[Delta]:
+    def _add(self, candidate: CandidateWire) -> list[Delta]:
         parts = candidate.content.parts if candidate.content is not None else None
-        deltas = [delta for part in parts or () if (delta := self._add_part(part, data)) is not None]
+        deltas = [delta for part in parts or () if (delta := self._add_part(part)) is not None]
         if candidate.finishReason and candidate.finishReason != _UNSPECIFIED:
             self.reason, self._message = candidate.finishReason, candidate.finishMessage or ""
             if candidate.finishReason in _REFUSED:
                 return [*deltas, *self._refuse(candidate.finishReason, candidate.finishMessage)]
         return deltas
 
-    def _add_part(self, part: PartWire, data: bytes) -> Delta | None:
+    def _add_part(self, part: PartWire) -> Delta | None:
         signature = part.thoughtSignature
         if part.text is not None:
             return self._add_text(part.text, signature, is_thought=part.thought is True)
         if part.functionCall is not None:
-            return self._add_call(part.functionCall, signature, data)
+            return self._add_call(part.functionCall, signature)
         if part.inlineData is not None and part.thought is not True:
             blob = part.inlineData
             self._parts.append(FilePart(f"data:{blob.mimeType};base64,{blob.data}", blob.mimeType))
@@ -216,13 +217,12 @@ class ReplyAssembly:
         else:
             self._is_signed = self._is_signed or signature is not None
             self._parts.append(_Words(is_thought, [text], signature))
+            self._has_text = self._has_text or not is_thought
         return None if not text else ReasoningDelta(text) if is_thought else TextDelta(text)
 
-    def _add_call(self, call: CallWire, signature: str | None, data: bytes) -> Delta:
-        if not call.name:
-            raise self._with_usage(not_the_protocol("a function call without a name", data, self.place, GEMINI))
+    def _add_call(self, call: CallWire, signature: str | None) -> Delta:
+        tool, at = called_tool(call.name, self._calls, self.names, self.place, GEMINI), self._calls
         arguments = "{}" if call.args is None else call.args if isinstance(call.args, str) else encode_json(call.args).decode()
-        tool, at = self.names.get(call.name, call.name), self._calls
         parsed = parse_call(call_id(self.question, at), tool, arguments)
         if signature is not None:
             self._is_signed = True
@@ -233,10 +233,11 @@ class ReplyAssembly:
 
     def _refuse(self, reason: str, message: str | None) -> list[Delta]:
         """Take a refusal; where nothing was said before, its reason is the text."""
-        if any(isinstance(part, _Words) and not part.is_thought for part in self._parts):
+        if self._has_text:
             return []
         text = message or f"blocked: {reason}"
         self._parts.append(_Words(is_thought=False, pieces=[text]))
+        self._has_text = True
         return [TextDelta(text)]
 
     def _told(self) -> list[Part]:

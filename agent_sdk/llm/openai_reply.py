@@ -11,7 +11,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
-from agent_sdk.llm.calls import call_id, parse_call
+from agent_sdk.llm.calls import call_id, called_tool, parse_call
 from agent_sdk.llm.output import Output
 from agent_sdk.llm.vendor_errors import OPENAI, Place, error_inside, not_the_protocol
 from agent_sdk.llm.wire import count, count_within, parse_wire
@@ -146,7 +146,7 @@ class ReplyAssembly:
                 self._has_choice = True
                 self.finish_reason = choice.finish_reason or self.finish_reason
                 if (message := choice.delta or choice.message) is not None:
-                    return self._add(message, data)
+                    return self._add(message)
         return []
 
     def reply(self) -> ModelReply:
@@ -165,7 +165,7 @@ class ReplyAssembly:
         error.usage = self.used
         return error
 
-    def _add(self, message: MessageWire, data: bytes) -> list[Delta]:
+    def _add(self, message: MessageWire) -> list[Delta]:
         deltas: list[Delta] = []
         if message.content:
             deltas.append(self._add_text(message.content))
@@ -175,7 +175,7 @@ class ReplyAssembly:
         if message.refusal:
             self._is_refused = True
             deltas.append(self._add_text(message.refusal))
-        deltas.extend(self._add_call(piece, data) for piece in message.tool_calls or ())
+        deltas.extend(self._add_call(piece) for piece in message.tool_calls or ())
         return deltas
 
     def _add_text(self, content: str | list[TextWire]) -> TextDelta:
@@ -183,15 +183,13 @@ class ReplyAssembly:
         self._text.append(text)
         return TextDelta(text)
 
-    def _add_call(self, piece: CallWire, data: bytes) -> ToolCallDelta:
+    def _add_call(self, piece: CallWire) -> ToolCallDelta:
         function = piece.function or FunctionWire()
         at = self._find(piece)
         started = at is None
         if at is None:
-            if not function.name:
-                raise not_the_protocol("a tool call without a name", data, self.place)
             at = len(self._calls)
-            self._calls.append(_Call(piece.id, self.names.get(function.name, function.name)))
+            self._calls.append(_Call(piece.id, called_tool(function.name, at, self.names, self.place, OPENAI)))
             self._by_index[at if piece.index is None else piece.index] = at
         call = self._calls[at]
         arguments = function.arguments or ""

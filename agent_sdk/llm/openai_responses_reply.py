@@ -12,7 +12,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Message, Part, ReasoningPart, TextPart
 from agent_sdk.core.model import Delta, ModelReply, ReasoningDelta, Stop, TextDelta, ToolCallDelta
 from agent_sdk.core.usage import Usage
-from agent_sdk.llm.calls import call_id, parse_call
+from agent_sdk.llm.calls import call_id, called_tool, parse_call
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.openai_responses_request import PROTOCOL
 from agent_sdk.llm.output import Output
@@ -192,7 +192,7 @@ class ResponseAssembly:
         if index in self._calls:
             return []
         at = self._calls[index] = len(self._calls)
-        return [ToolCallDelta(at, item.args, self._own_name(item))]
+        return [ToolCallDelta(at, item.args, self._own_name(item, at))]
 
     def _finish(self, index: int, item: Item) -> list[Delta]:
         _, read = item
@@ -230,7 +230,7 @@ class ResponseAssembly:
         for value, item in items:
             match item.type:
                 case "function_call":
-                    parts.append(parse_call(call_id(self.question, calls), self._own_name(item), item.args))
+                    parts.append(parse_call(call_id(self.question, calls), self._own_name(item, calls), item.args))
                     calls += 1
                 case "reasoning":
                     seal = _sealed(value) if item.encrypted_content or item.content else None
@@ -248,10 +248,8 @@ class ResponseAssembly:
             return known, ItemWire("")
         return known, read_wire(ItemWire, known, self.place, self.errors)
 
-    def _own_name(self, item: ItemWire) -> str:
-        if not item.name:
-            raise not_the_protocol("a call without a name", b"", self.place, self.errors)
-        return self.names.get(item.name, item.name)
+    def _own_name(self, item: ItemWire, at: int) -> str:
+        return called_tool(item.name, at, self.names, self.place, self.errors)
 
     def _error(self, error: JsonValue, usage: JsonValue) -> ModelError:
         raised = error_inside(error, self.place, self.errors)

@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncGenerator
 from decimal import Decimal
-from typing import cast
+from typing import cast, get_args
 
 from agent_sdk.core.codec import dump
 from agent_sdk.core.errors import AgentSDKError, ModelError
 from agent_sdk.core.frozen import frozen
-from agent_sdk.core.messages import ToolCallPart
-from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
+from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone, Stop
 from agent_sdk.core.ports import Model
 from agent_sdk.core.strict_json import require_storable
 from agent_sdk.core.usage import Usage
+from agent_sdk.llm.calls import MAX_CALLS, TOO_MANY
 from agent_sdk.llm.retry import close_stream
 from agent_sdk.llm.wire import MOST_TOKENS
 
 _MOST_USD = 1_000_000
+_STOPS = frozenset(get_args(Stop))
 _USAGE_HINT = "give whole numbers of tokens, none below 0, and a Decimal or None as cost_usd"
 
 
@@ -31,7 +32,7 @@ class OwnModel:
         except AgentSDKError as error:
             _check_usage(error)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken(error) from error
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
@@ -44,12 +45,12 @@ class OwnModel:
         except AgentSDKError as error:
             _check_usage(error)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken(error) from error
         finally:
             await close_stream(deltas)
 
-    def _broken(self, error: Exception) -> ModelError:
+    def _broken(self, error: Exception | SystemExit) -> ModelError:
         said = f"{type(self.model).__name__} raised {type(error).__name__}: {error}"
         return ModelError(said[:1000], hint="raise a ModelError such as Unavailable where another attempt may help")
 
@@ -58,11 +59,14 @@ def _checked(reply: object) -> ModelReply:
     """Return the reply, if the journal can keep it."""
     if not isinstance(reply, ModelReply):
         raise ModelError(f"the model object returned a {type(reply).__name__}", hint="return a ModelReply")
+    calls = reply.message.tool_calls
+    if len(calls) > MAX_CALLS:
+        raise ModelError(f"the model object gave {TOO_MANY}", hint="ask for less at once")
     try:
-        for part in reply.message.parts:
-            if isinstance(part, ToolCallPart):
-                require_storable(part.args)
+        for call in calls:
+            require_storable(call.args)
         dump(reply.message)
+        _require_named(reply)
     except ValueError as error:
         raise ModelError(
             f"the model object's reply cannot be kept: {error}", hint="reply in whole characters and plain JSON data"
@@ -70,6 +74,18 @@ def _checked(reply: object) -> ModelReply:
     if not _is_possible(reply.usage):
         raise ModelError(f"the model object says that it used {reply.usage!r}"[:1000], hint=_USAGE_HINT)
     return reply
+
+
+def _require_named(reply: ModelReply) -> None:
+    """Check what a reply says of itself.
+
+    Raises:
+        ValueError: the journal could not keep it, or read it again.
+    """
+    names = cast("tuple[object, ...]", (reply.model, reply.request_id or ""))
+    if reply.stop not in _STOPS or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"model, request_id and stop are {reply.model!r}, {reply.request_id!r} and {reply.stop!r}")
+    "".join(map(str, names)).encode()
 
 
 def _check_usage(error: AgentSDKError) -> None:

@@ -1,11 +1,22 @@
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import JsonValue
 
+from agent_sdk.core.errors import ReplyInvalid
 from agent_sdk.core.ids import StepId
-from agent_sdk.llm.calls import call_id, parse_arguments, parse_call
+from agent_sdk.core.messages import ToolCallPart
+from agent_sdk.llm.anthropic import ANTHROPIC
+from agent_sdk.llm.anthropic_reply import MessageAssembly
+from agent_sdk.llm.calls import MAX_CALLS, call_id, parse_arguments, parse_call
+from agent_sdk.llm.gemini_reply import ReplyAssembly as GeminiAssembly
+from agent_sdk.llm.openai_reply import ReplyAssembly as ChatAssembly
+from agent_sdk.llm.openai_responses import RESPONSES
+from agent_sdk.llm.openai_responses_reply import ResponseAssembly
+from agent_sdk.llm.transport import Assembly
+from agent_sdk.llm.vendor_errors import Place
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -67,3 +78,49 @@ def test_a_call_keeps_the_text_only_where_it_could_not_be_read() -> None:
 
 def test_calls_are_counted_from_one() -> None:
     assert [call_id(StepId("t7"), index) for index in range(2)] == ["t7.1", "t7.2"]
+
+
+def chat_calls(name: str, count: int) -> object:
+    return {"choices": [{"message": {"tool_calls": [{"function": {"name": name}}] * count}}]}
+
+
+def responses_calls(name: str, count: int) -> object:
+    return {"status": "completed", "output": [{"type": "function_call", "name": name}] * count}
+
+
+def messages_calls(name: str, count: int) -> object:
+    return {"content": [{"type": "tool_use", "name": name}] * count}
+
+
+def gemini_calls(name: str, count: int) -> object:
+    return {"candidates": [{"content": {"parts": [{"functionCall": {"name": name}}] * count}, "finishReason": "STOP"}]}
+
+
+AT = StepId("t1"), Place("http://x")
+PROTOCOLS: dict[str, tuple[Callable[[], Assembly], Callable[[str, int], object]]] = {
+    "chat": (lambda: ChatAssembly(*AT, {}), chat_calls),
+    "responses": (lambda: ResponseAssembly(*AT, RESPONSES, {}), responses_calls),
+    "messages": (lambda: MessageAssembly(*AT, ANTHROPIC, {}), messages_calls),
+    "gemini": (lambda: GeminiAssembly(*AT, {}), gemini_calls),
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_reply_has_no_more_calls_than_anybody_can_act_on(protocol: str) -> None:
+    made, calls = PROTOCOLS[protocol]
+    full = made()
+    full.add(json.dumps(calls("f", MAX_CALLS)).encode())
+    assert len(full.reply().message.tool_calls) == MAX_CALLS
+    with pytest.raises(ReplyInvalid, match="http://x sent more than 10,000 calls in one reply"):
+        made().add(json.dumps(calls("f", MAX_CALLS + 1)).encode())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_name_that_no_tool_can_have_is_kept_by_its_beginning(protocol: str) -> None:
+    made, calls = PROTOCOLS[protocol]
+    parts = made()
+    deltas = parts.add(json.dumps(calls("f" * 100_000, 1)).encode())
+    (call,) = parts.reply().message.parts
+    assert isinstance(call, ToolCallPart)
+    assert call.tool == "f" * 200 + "..."
+    assert all(len(getattr(delta, "tool", None) or "") <= len(call.tool) for delta in deltas)

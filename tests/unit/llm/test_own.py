@@ -1,6 +1,7 @@
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from agent_sdk.core.messages import Conversation, Message, TextPart, ToolCallPar
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone, TextDelta
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm import OwnModel
+from agent_sdk.llm.calls import MAX_CALLS
 
 REQUEST = ModelRequest(StepId("t1"), "own", Conversation())
 
@@ -21,12 +23,12 @@ def reply(*parts: TextPart | ToolCallPart) -> ModelReply:
 class Own:
     """Streams a word, then what it was given: an error, or a reply."""
 
-    def __init__(self, end: ModelReply | Exception) -> None:
+    def __init__(self, end: ModelReply | Exception | SystemExit) -> None:
         self._end = end
         self.is_closed = False
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        if isinstance(self._end, Exception):
+        if isinstance(self._end, Exception | SystemExit):
             raise self._end
         return self._end
 
@@ -107,3 +109,30 @@ async def test_usage_that_cannot_be_never_reaches_the_ledger(usage: Usage) -> No
     with pytest.raises(Overloaded) as caught:
         await OwnModel(Own(failed)).complete(REQUEST)
     assert caught.value.usage is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "half \ud83d"}, {"request_id": "half \ud83d"}, {"model": None}, {"request_id": 5}, {"stop": "because"}],
+    ids=str,
+)
+async def test_what_a_reply_says_of_itself_must_be_what_the_journal_can_keep_and_read_again(change: dict[str, Any]) -> None:
+    odd = replace(reply(TextPart("fine")), **change)
+    with pytest.raises(ModelError, match="cannot be kept"):
+        await OwnModel(Own(odd)).complete(REQUEST)
+    with pytest.raises(ModelError, match="cannot be kept"):
+        await streamed(Own(odd))
+
+
+async def test_more_calls_than_a_reply_can_have_are_refused_before_any_is_looked_at() -> None:
+    calls = [ToolCallPart(StepId(f"t1.{at}"), "send", {}) for at in range(MAX_CALLS)]
+    await OwnModel(Own(reply(*calls))).complete(REQUEST)
+    with pytest.raises(ModelError, match="more than 10,000 calls in one reply"):
+        await OwnModel(Own(reply(*calls, ToolCallPart(StepId("t1.x"), "send", {"rate": float("nan")})))).complete(REQUEST)
+
+
+async def test_a_model_that_wants_to_end_the_process_ends_its_call() -> None:
+    with pytest.raises(ModelError, match="Own raised SystemExit: 3"):
+        await OwnModel(Own(SystemExit(3))).complete(REQUEST)
+    with pytest.raises(ModelError, match="Own raised SystemExit: 3"):
+        await streamed(Own(SystemExit(3)))
