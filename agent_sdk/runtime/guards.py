@@ -59,18 +59,20 @@ class AgentGuards:
     async def answer(self, value: JsonValue, run: Run) -> list[Finding]:
         """Say all that validators find wrong with a valid answer; guardrails judge one that has nothing wrong. A plan is no answer.
 
+        Each is shown the answer as it will be given, whatever one before it did to what it was shown.
+
         Raises:
             GuardrailRefused: a guardrail complains, or fails.
         """
         agent = self.agent
         if (run.created is not None and run.created.plan_only) or not (agent.validators or agent.output_guardrails):
             return []
-        info, answer = self._info(run), agent.parse_answer(value)
-        judged = [await self._validate(validator, answer, info) for validator in agent.validators]
+        info = self._info(run)
+        judged = [await self._validate(validator, agent.parse_answer(deepcopy(value)), info) for validator in agent.validators]
         if findings := [said.finding("answer_refused") for said in judged if said is not None]:
             return findings
         for guard in agent.output_guardrails:
-            if (said := await self._ask(guard, answer, info)) is not None:
+            if (said := await self._ask(guard, agent.parse_answer(deepcopy(value)), info)) is not None:
                 raise GuardrailRefused(
                     f"a guardrail of agent {agent.name!r} refuses the answer: {said.text}",
                     hint="the refused answer stands in the run's journal",

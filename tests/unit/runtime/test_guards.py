@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from agent_sdk import Agent, ConfigError, GuardedCall, Limits, PrincipalId, RunId, RunInfo, StepId
 from agent_sdk.core.errors import GuardrailRefused
@@ -102,6 +102,26 @@ async def test_validators_see_the_typed_answer_and_all_their_complaints_are_foun
         "refused",
     ]
     assert never == []
+
+
+async def test_each_guard_judges_the_answer_that_is_given_whatever_another_did_to_its_own() -> None:
+    def tidied(answer: dict[str, JsonValue]) -> None:
+        answer["notes"], answer["total"] = [], 0
+
+    def emptied(answer: dict[str, JsonValue], _info: RunInfo) -> None:
+        notes = answer["notes"]
+        assert isinstance(notes, list)
+        notes.clear()
+
+    seen: list[dict[str, JsonValue]] = []
+    agent = Agent(
+        name="a", output=dict[str, JsonValue], validators=[tidied], output_guardrails=[emptied, lambda answer, _: seen.append(answer)]
+    )
+    answer: JsonValue = {"total": 5, "notes": ["Bob paid"]}
+    found = guards_of(agent)
+    assert found is not None
+    assert await found.answer(answer, run_of()) == []
+    assert seen == [answer] == [{"total": 5, "notes": ["Bob paid"]}]
 
 
 async def test_an_output_guardrail_ends_the_run_over_a_valid_answer() -> None:
