@@ -33,7 +33,7 @@ def is_about(us: int, expected: int) -> bool:
 async def first(count: int, items: AsyncIterator[T]) -> list[T]:
     """Take so many items, and leave the rest."""
     taken: list[T] = []
-    async with asyncio.timeout(5), aclosing(cast("AsyncGenerator[T]", items)) as open_items:
+    async with asyncio.timeout(30), aclosing(cast("AsyncGenerator[T]", items)) as open_items:
         async for item in open_items:
             taken.append(item)
             if len(taken) == count:
@@ -42,7 +42,7 @@ async def first(count: int, items: AsyncIterator[T]) -> list[T]:
 
 
 async def all_of(items: AsyncIterator[T]) -> list[T]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [item async for item in items]
 
 

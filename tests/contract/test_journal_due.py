@@ -221,12 +221,12 @@ class TestClaimants:
 class TestWaiting:
     async def test_it_returns_where_something_is_due(self, journal: Journal) -> None:
         await journal.create(TENANT, RUN, [created()])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await journal.wait_due(ANY, timeout_s=60)
 
     async def test_it_returns_after_its_time_at_the_latest(self, journal: Journal) -> None:
         await begin(journal)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await journal.wait_due(ANY, timeout_s=0.02)
 
     async def test_it_returns_once_something_becomes_due(self, store: Store) -> None:
@@ -240,7 +240,7 @@ class TestWaiting:
             (other.append(hand.waiting(wake_at=1)), RUN),
             (held.end(), THIRD),
         ):
-            async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
                 waiter = tasks.create_task(waiting.wait_due(ANY, timeout_s=60))
                 await asyncio.sleep(0.01)
                 await make_due

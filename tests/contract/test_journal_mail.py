@@ -87,7 +87,7 @@ class TestMail:
         other = await store.beside()
         parent = await begin(store.journal, ALICE, run_id=PARENT)
         hand = await begin(other, BOB)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(_first_mail(store.journal))
             await asyncio.sleep(0.01)
             await other.append(sending(hand.ending(), DONE))

@@ -32,7 +32,7 @@ async def brought_to_rest(agent: Agent[Any, Any], folder: Path, loaded: LoadedSe
     """Run the agent; return the run as its journal has it: whole, and with exactly one end or a reason why it waits."""
     async with Runtime.open(journal_in(folder), app=App([agent]), settings=loaded, world=World(random=NoJitter())) as runtime:
         handle = await runtime.start(agent, goal)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             performed = await handle.settled()
         ends = [fact.event.type async for fact in handle.facts() if fact.event.type in ENDS]
         run = await handle.state()

@@ -106,7 +106,7 @@ def begun(url: str, folder: Path, runs: int, call_s: float) -> Generator["subpro
 
 @pytest.mark.slow
 async def test_two_processes_never_overspend_one_budget_on_postgres(postgres_url: str, tmp_path: Path) -> None:
-    async with asyncio.timeout(25), opened(postgres_url, tmp_path) as runtime:
+    async with asyncio.timeout(60), opened(postgres_url, tmp_path) as runtime:
         await runtime.set_budget(SMALL)
 
         async def are_at_rest() -> bool:

@@ -147,7 +147,7 @@ async def test_signatures_of_one_protocol_never_reach_another(tmp_path: Path, pa
     second = [SimReply(calls=(Call("look", {"what": "two"}),), reasoning="SECOND")]
     async with two(tmp_path, pair, first, second) as scene:
         run = await scene.run()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await run.result() == "done"
         events = await called(run)
         assert [tries(event)[-1][0] for event in events] == [None, "model-2", None]

@@ -314,13 +314,13 @@ async def test_a_killed_worker_s_run_comes_to_another_within_its_lease_and_two_s
 
 
 async def test_many_runs_without_tickets_do_not_wait_for_a_sweep_each(bench: Bench) -> None:
-    dispatcher = await bench.dispatcher(sweep_s=0.5)
+    dispatcher = await bench.dispatcher(sweep_s=2.0)
     for number in range(100):
         await bench.create(f"r{number}")
     began, taken = time.monotonic(), list[Claim]()
     while len(taken) < 100:
         taken += await take(dispatcher, 5)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20, "20 questions that wait for a sweep each would take 40 s"
 
 
 async def test_a_message_that_is_no_ticket_is_dropped(bench: Bench) -> None:
@@ -378,7 +378,7 @@ async def test_a_worker_that_lost_the_server_goes_on_when_it_is_back() -> None:
             assert time.monotonic() - began < 1.5, "an offer waits for no server that is known to be down"
             assert names(await take(sweeping)) == ["r1"], "the sweep serves meanwhile"
             server.start()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 number = 0
                 while not await take(drawing, wait_s=0.3):
                     number += 1
@@ -400,7 +400,7 @@ async def test_what_was_deleted_at_the_server_is_made_anew(bench: Bench, what: s
             await manager.delete_consumer(bench.options.name, consumer.name)
     await client.close()
     await dispatcher.offer(await bench.create("r2"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (claims := await take(dispatcher, wait_s=0.2)):
             pass
     assert names(claims) == ["r2"]

@@ -28,7 +28,7 @@ async def first_of(line: TokenLine) -> TokenDelta:
 
 async def until_read(worker: TokenLine, reading: asyncio.Task[TokenDelta]) -> TokenDelta:
     """Send until something arrives, as a model that goes on talking does."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for index in range(100_000):
             if reading.done():
                 break

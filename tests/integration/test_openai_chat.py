@@ -91,7 +91,7 @@ async def ask(model: OpenAIChat, *, is_stream: bool, request: ModelRequest = REQ
 
 async def settled(server: FakeOpenAI, *, hung_up: int) -> None:
     """Let the server notice what its client did."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while server.hung_up < hung_up:  # noqa: ASYNC110 - the server counts, and signals nobody
             await asyncio.sleep(0.001)
 

@@ -124,7 +124,7 @@ class TestOpening:
                 taken = "SELECT FROM pg_stat_activity WHERE usename = $1 AND query LIKE 'LISTEN%'"
                 while not await other.fetch(taken, f"few_{name}"):  # noqa: ASYNC110  (the server signals nobody)
                     await asyncio.sleep(0.01)
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             for number in range(5):
                 tasks.create_task(journal.create(TENANT, RunId(f"run-{number}"), [created()]))
         await journal.close()
@@ -149,7 +149,7 @@ class TestLostConnections:
             journal = await PostgresJournal.open(url)
             hands = [await begin(journal, run_id=RunId(f"run-{number}")) for number in range(6)]
             line.arm(b"needle", moment)
-            async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
                 for number, hand in enumerate(hands):
                     tasks.create_task(hand.append(finished("needle" if number == 3 else "hay"), finished()))
             assert line.cuts == 1

@@ -76,7 +76,7 @@ async def test_a_turn_made_while_the_one_before_ends_never_stays_behind(postgres
             await journals[0].create(TENANT, run_id, [created()], session=SessionMove(SESSION, None))
         else:
             hand = await take(journals[0], run_id=previous)
-            async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
                 tasks.create_task(journals[1].create(TENANT, run_id, [created()], session=SessionMove(SESSION, previous)))
                 tasks.create_task(hand.end())
         assert (await journals[0].row(TENANT, run_id)).behind is None
@@ -114,7 +114,7 @@ async def test_an_artifact_named_again_while_it_is_swept_is_kept(postgres_url: s
     now_us = time.time_ns() // 1000
     assert await journal.purge(TENANT, Expired(frozenset({"succeeded"}), now_us + 60_000_000)) == [RUN]
     again = await begin(journal)
-    async with connected(postgres_url) as connection, asyncio.timeout(10):
+    async with connected(postgres_url) as connection, asyncio.timeout(30):
         async with connection.transaction():  # an append that is under way
             await connection.execute("UPDATE agent_sdk.artifacts SET created_at = agent_sdk.now_us() + 1000000")
             async with asyncio.TaskGroup() as tasks:
@@ -211,7 +211,7 @@ async def test_runs_asked_for_by_name_are_found_among_a_crowd(postgres_url: str)
     assert await journal.claim_due(named, ALICE, lease_s=30) == []
     await journal.create(TENANT, RUN, [created()])
     await journal.create(TENANT, RunId("run-2"), [created(priority=1)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await journal.wait_due(named, timeout_s=60)
     assert [(await journal.claim_due(named, ALICE, lease_s=30))[0].run_id for _ in range(2)] == ["run-2", RUN]
     assert await journal.claim_due(named, ALICE, lease_s=30) == []

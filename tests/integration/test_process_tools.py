@@ -62,13 +62,13 @@ def lives(pid: int) -> bool:
 
 async def gone(pids: list[int]) -> None:
     """Wait until none of the processes runs; the system takes its time to end what was killed."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while any(map(lives, pids)):  # noqa: ASYNC110  (another process sets no event of the loop)
             await asyncio.sleep(0.01)
 
 
 async def written(pids: Path) -> list[int]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not pids.exists() or len(found := pids.read_text().split()) < 2:  # noqa: ASYNC110  (the same)
             await asyncio.sleep(0.01)
     return [int(pid) for pid in found]

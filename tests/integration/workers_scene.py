@@ -19,7 +19,7 @@ from tests.integration.terminal import MAIN, ROOT, surroundings
 from tests.integration.workers_app import app
 
 LEASE_S = 1.5
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ async def test_either_signal_asks() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with interrupts() as taken:
             signal.raise_signal(number)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await taken.asked.wait()
 
 

@@ -418,7 +418,7 @@ def test_rate_limit_threads_go_on_when_the_loop_of_a_waiter_is_gone() -> None:
     loop.close()
 
     async def scene() -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             mine = tasks.create_task(made.take(one, 0))
             await asyncio.sleep(0)
             await made.settle(held, None)
