@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from agent_sdk.config.findings import BadSetting, Origin, SourceKind, name_kind,
 from agent_sdk.config.marks import DocumentError, Mark, Place
 from agent_sdk.config.schema import ENV_PREFIX, Key, keys, sections
 from agent_sdk.core.frozen import frozen
+from agent_sdk.core.nearest import nearest
 
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 FILE_NAMES = ("agent-sdk.yaml", "agent-sdk.yml", "agent-sdk.toml", "agent-sdk.json")
@@ -167,10 +167,11 @@ def _nearest(name: str) -> Key | None:
     section, dot, leaf = name.partition(".")
     if section in sections():
         leaves = [known.removeprefix(section + dot) for known in keys() if known.startswith(f"{section}.")]
-        near = [section + dot + found for found in get_close_matches(leaf, leaves, n=1)]
+        found = nearest(leaf, leaves)
+        near = section + dot + found if found else None
     else:
-        near = get_close_matches(name, keys(), n=1)
-    return keys()[near[0]] if near else None
+        near = nearest(name, keys())
+    return keys()[near] if near else None
 
 
 def _unreadable(error: DocumentError, kind: SourceKind, shown: Path) -> BadSetting:

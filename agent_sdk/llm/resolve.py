@@ -1,10 +1,10 @@
 """From a model's name, `vendor:name`, to the adapter that asks it."""
 
 from collections.abc import Awaitable, Callable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.nearest import nearest
 from agent_sdk.core.ports import Model
 from agent_sdk.llm.anthropic_options import AnthropicOptions
 from agent_sdk.llm.gemini_options import GeminiOptions
@@ -70,6 +70,6 @@ def _adapter(vendor: str, options: VendorOptions) -> "HttpModel":
 def _check_vendor(vendor: str, name: str) -> None:
     if vendor in VENDORS:
         return
-    near = get_close_matches(vendor.lower(), VENDORS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}:{name}?" if near else f"a server that speaks OpenAI's protocol is named openai:{name}, with base_url"
+    near = nearest(vendor.lower(), VENDORS, likeness=0.5)
+    hint = f"did you mean {near}:{name}?" if near else f"a server that speaks OpenAI's protocol is named openai:{name}, with base_url"
     raise ConfigError(f"there is no vendor {vendor!r}; known are: {', '.join(VENDORS)}", hint=hint)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import assert_never
 
 from pydantic import JsonValue
@@ -12,6 +11,7 @@ from agent_sdk.core.findings import Finding
 from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import ToolCallPart
+from agent_sdk.core.nearest import nearest
 from agent_sdk.core.plan import GOAL, ITEM, STEP_ID, ModelStep, Plan, Ref, Step, ToolStep, as_ref, refs_in, sources_of
 from agent_sdk.core.ports import Tool
 from agent_sdk.core.run import Run
@@ -49,7 +49,7 @@ class PlanChecker:
         """Return what is wrong with one call of a loop; paths start at the arguments."""
         tool = self.tools.get(call.tool)
         if tool is None:
-            return [_unknown_tool(call.tool, self.tools, "$", get_close_matches(call.tool, self.tools, n=1))]
+            return [_unknown_tool(call.tool, self.tools, "$", nearest(call.tool, self.tools))]
         if call.args is None:
             return [
                 Finding(
@@ -269,13 +269,13 @@ class _PlanCheck:
 
     def _unknown_reference(self, identity: str, path: str) -> Finding:
         near = self._nearest(identity, [*self._steps, *self._finished])
-        hint = f"did you mean {near[0]!r}?" if near else "refer to a step of this plan, `goal`, or `item` under for_each"
+        hint = f"did you mean {near!r}?" if near else "refer to a step of this plan, `goal`, or `item` under for_each"
         return Finding("unknown_reference", path, f"there is no step {identity[:MAX_NAME_SHOWN]!r}", hint=hint)
 
-    def _nearest(self, name: str, names: Iterable[str]) -> list[str]:
+    def _nearest(self, name: str, names: Iterable[str]) -> str | None:
         """Return the name that was probably meant; the first few questions are answered, since each costs a look at every name."""
         self._guesses_left -= 1
-        return get_close_matches(name, names, n=1) if self._guesses_left >= 0 else []
+        return nearest(name, names) if self._guesses_left >= 0 else None
 
 
 def _literal(node: Mapping[str, JsonValue], target: Schema, path: str) -> Iterator[Finding]:
@@ -283,8 +283,8 @@ def _literal(node: Mapping[str, JsonValue], target: Schema, path: str) -> Iterat
         yield Finding("wrong_type", f"{path}{misfit.path}", "the value does not fit", expected=misfit.expected, found=misfit.found)
 
 
-def _unknown_tool(name: str, tools: Iterable[str], path: str, near: Sequence[str]) -> Finding:
-    hint = f"did you mean {near[0]!r}?" if near else "the tools are: " + (", ".join(sorted(tools)[:MAX_NAMES_SHOWN]) or "none")
+def _unknown_tool(name: str, tools: Iterable[str], path: str, near: str | None) -> Finding:
+    hint = f"did you mean {near!r}?" if near else "the tools are: " + (", ".join(sorted(tools)[:MAX_NAMES_SHOWN]) or "none")
     return Finding("unknown_tool", path, f"there is no tool {name[:MAX_NAME_SHOWN]!r}", hint=hint)
 
 

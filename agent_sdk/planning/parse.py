@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 
 from pydantic import JsonValue, ValidationError
 
 from agent_sdk.core.codec import from_json
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.nearest import nearest
 from agent_sdk.core.plan import ModelStep, Plan, ToolStep, When
 from agent_sdk.planning.replies import parse_json_reply
 
@@ -89,8 +89,8 @@ def _hint_on_fields(loc: tuple[int | str, ...]) -> str:
             owner, known = "a model step", _names(ModelStep)
         case _:
             owner, known = "a tool step", _names(ToolStep)
-    near = get_close_matches(str(loc[-1]), known, n=1)
-    return (f"did you mean {near[0]}? " if near else "") + f"{owner} knows {', '.join(known[:-1])} and {known[-1]}"
+    near = nearest(str(loc[-1]), known)
+    return (f"did you mean {near}? " if near else "") + f"{owner} knows {', '.join(known[:-1])} and {known[-1]}"
 
 
 def _names(kind: type[Plan | When | ToolStep | ModelStep]) -> list[str]:

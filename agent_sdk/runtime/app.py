@@ -3,11 +3,11 @@
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 from agent_sdk.core.errors import ConfigError, NotFound
+from agent_sdk.core.nearest import nearest
 from agent_sdk.core.ports import Sink
 from agent_sdk.observability import Hook
 from agent_sdk.runtime.declaration import AgentDeclaration
@@ -56,9 +56,9 @@ class App:
             if agent.name == name:
                 return agent
         names = [agent.name for agent in self.known]
-        near = get_close_matches(name, names, n=1)
+        near = nearest(name, names)
         raise NotFound(
-            f"there is no agent {name!r}", hint=f"did you mean {near[0]!r}?" if near else f"the agents are: {', '.join(names) or 'none'}"
+            f"there is no agent {name!r}", hint=f"did you mean {near!r}?" if near else f"the agents are: {', '.join(names) or 'none'}"
         )
 
 

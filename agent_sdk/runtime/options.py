@@ -1,13 +1,13 @@
 """What an agent's author may say of it, and the check that it was said right."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TypedDict, TypeGuard, cast, get_args
 
 from agent_sdk.core.agent import ContextPolicy, Limits
 from agent_sdk.core.budget import NO_BUDGET, Budget
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.model import NO_SETTINGS, ModelSettings
+from agent_sdk.core.nearest import nearest
 from agent_sdk.core.plan import Plan, Strategy
 from agent_sdk.core.ports import Model, Tool
 from agent_sdk.llm import Streaming
@@ -55,8 +55,8 @@ def check_options(options: AgentOptions) -> None:
         raise ConfigError("an agent needs a name", hint='Agent(name="analyst", ...)')
     known = AgentOptions.__annotations__.keys()
     for option in options.keys() - known:
-        near = get_close_matches(option, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known | {'output', 'deps', 'live_deps'}))}"
+        near = nearest(option, known)
+        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(sorted(known | {'output', 'deps', 'live_deps'}))}"
         raise ConfigError(f"agent {name!r}: there is no option {option!r}", hint=hint)
     _check_kinds(name, options)
     for option, complaint, hint in _function_problems(options):

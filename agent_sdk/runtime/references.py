@@ -1,12 +1,12 @@
 """What settings and options name in a program as `module:name`: an app, or the function that signs requests."""
 
-from difflib import get_close_matches
 from importlib import import_module
 from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import cast
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.nearest import nearest
 from agent_sdk.llm.options import Sign
 from agent_sdk.runtime.functions import takes
 
@@ -55,7 +55,7 @@ def _found(module: ModuleType, path: str, setting: str) -> object:
         known = [name for name, value in vars(found).items() if callable(value)] if hasattr(found, "__dict__") else []
         found = getattr(found, part, None)
         if found is None:
-            near = get_close_matches(part, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else _SIGN
+            near = nearest(part, known)
+            hint = f"did you mean {near!r}?" if near else _SIGN
             raise ConfigError(f"{setting}: module {module.__name__!r} has no {path!r}", hint=hint)
     return found

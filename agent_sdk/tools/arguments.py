@@ -1,7 +1,6 @@
 """A tool's arguments: their JSON Schema, and the one validator that stands before the function."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NotRequired, cast
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
@@ -10,6 +9,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's own from Pyth
 
 from agent_sdk.core.errors import ArgumentsInvalid
 from agent_sdk.core.findings import Finding, render_findings
+from agent_sdk.core.nearest import nearest
 from agent_sdk.core.schemas import Schema, describe
 from agent_sdk.tools.schema import json_schema
 from agent_sdk.tools.signature import Parameter
@@ -79,9 +79,9 @@ class Arguments:
                 return None
 
     def _unknown(self, name: str, value: object) -> Finding:
-        near = get_close_matches(name, self._names, n=1)
+        near = nearest(name, self._names)
         known = ", ".join(self._names) or "no arguments"
-        hint = f"did you mean '{near[0]}'?" if near else None
+        hint = f"did you mean '{near}'?" if near else None
         return Finding("unknown_argument", json_path([name]), f"{self._tool} has no parameter '{name}'", hint, known, render_value(value))
 
 

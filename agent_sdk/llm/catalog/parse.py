@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import date
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.core.frozen import frozen
+from agent_sdk.core.nearest import nearest
 from agent_sdk.llm.catalog.entries import Capabilities, Catalog, CatalogEntry, Prices
 from agent_sdk.llm.catalog.shape import CatalogSpec, LaterSpec, LongPromptsSpec, ModelSpec, RatesSpec, Traits, VendorSpec
 
@@ -124,8 +124,8 @@ def _finding(problem: ErrorDetails) -> Finding:
     match problem["type"]:
         case "extra_forbidden":
             name = str(problem["loc"][-1])
-            near = get_close_matches(name, _names_beside(problem["loc"]), n=1)
-            return Finding("catalog_key", path, f"there is no key {name!r} here", hint=f"did you mean {near[0]!r}?" if near else None)
+            near = nearest(name, _names_beside(problem["loc"]))
+            return Finding("catalog_key", path, f"there is no key {name!r} here", hint=f"did you mean {near!r}?" if near else None)
         case "missing":
             return Finding("catalog_key", path, "this is missing", hint="add it")
         case "model_type" | "mapping_type":
