@@ -1,15 +1,15 @@
 """A run as its events so far describe it. It is changed by `apply` alone; what comes next is said by `decide.py`."""
 
-import json
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
 from agent_sdk.core.agent import Limits
 from agent_sdk.core.budget import Purse, Shortfall
+from agent_sdk.core.compaction import Summary, compacted
 from agent_sdk.core.events import (
     ApprovalDecided,
     ApprovalRequested,
@@ -17,7 +17,6 @@ from agent_sdk.core.events import (
     BudgetReserved,
     BudgetSettled,
     CheckRefused,
-    ChildEnd,
     ChildFinished,
     ChildStarted,
     CodeChange,
@@ -57,22 +56,14 @@ from agent_sdk.core.events import (
     WaitReason,
 )
 from agent_sdk.core.findings import Finding, render_findings
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import Failure, Graph, Pending, StepState
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.labels import TRUSTED, UNKNOWN_SOURCE, Label
-from agent_sdk.core.messages import (
-    Conversation,
-    Message,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    files_in,
-    goal_message,
-    user_message,
-    without_files,
-)
+from agent_sdk.core.messages import Conversation, Message, goal_message, user_message
 from agent_sdk.core.model import Stop
 from agent_sdk.core.plan import GOAL, Plan, ToolStep
+from agent_sdk.core.results import denial, ending, result_of
 from agent_sdk.core.tokens import Measured
 from agent_sdk.core.usage import NO_USAGE, Usage
 
@@ -83,7 +74,7 @@ _PROGRESS: frozenset[type[Event]] = frozenset({StepFinished, StepFailed, ModelCa
 """What shows that a claim came to something: a run that is claimed again and again without any of these is in a crash loop."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class History:
     """What was said in a session before a run, and the label of all that went into it."""
 
@@ -94,21 +85,12 @@ class History:
 NO_HISTORY = History()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """A plan that was rejected: what the model said, and what is wrong with it."""
 
     reply: Message | None
     findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a model wrote in place of older messages; `messages` is how many the conversation had when it was asked."""
-
-    step: StepId
-    text: str
-    messages: int
 
 
 @dataclass(slots=True)
@@ -343,7 +325,7 @@ class Run:
                 spec = ToolStep(event.becomes or state.id, state.tool or "", event.args) if event.args is not None else None
                 self.graph.replace(state, event.becomes or state.id, spec, event.args)
             case "deny":
-                self._failed(StepFailed(state.id, state.attempt, "approval_denied", message=_denial(event)), at)
+                self._failed(StepFailed(state.id, state.attempt, "approval_denied", message=denial(event)), at)
             case "expire":
                 message = "nobody approved the call in time, so it counts as denied"
                 self._failed(StepFailed(state.id, state.attempt, "approval_expired", message=message), at)
@@ -354,11 +336,8 @@ class Run:
         if event.state == "succeeded":
             self._finished(event.step, event.output, event.label, at)
             return
-        said = f": {event.message}" if event.message else ""
-        message = f"the child run {event.child} {_CHILD_ENDS[event.state]}{said}"
-        self._failed(
-            StepFailed(event.step, self.graph.steps[event.step].attempt, event.code or f"child_{event.state}", message=message), at
-        )
+        code, attempt = event.code or f"child_{event.state}", self.graph.steps[event.step].attempt
+        self._failed(StepFailed(event.step, attempt, code, message=ending(event)), at)
 
     def _take_signal(self, state: StepState) -> None:
         """Let the signal that a step waited for be nobody else's."""
@@ -412,16 +391,10 @@ class Run:
             self.measured = Measured(len(self.conversation), tokens)
 
     def _compacted(self, event: ContextCompacted) -> None:
-        """Put the summary in the place of the older messages, behind those that are pinned."""
-        messages = self.conversation.messages
-        cut = max(0, len(messages) - event.kept)
-        cleared = frozenset(event.cleared)
-        recent = [_cleared(message, cleared) for message in messages[cut:]]
+        cut = max(0, len(self.conversation) - event.kept)
         if cut or event.covers_history:
-            pinned = [message for message in messages[:cut] if message.is_pinned]
-            recent = [*pinned, summary_message(event.summary), *recent]
             self.before = self.before - cut + 1 if self.before > cut else 0
-        self.conversation = Conversation(recent)
+        self.conversation = Conversation(compacted(self.conversation.messages, event))
         self.covers_history = self.covers_history or event.covers_history
         self.summary, self.overflows, self.measured, self.ratio = None, 0, None, event.ratio
 
@@ -547,87 +520,11 @@ class Run:
         states = [self.graph.steps[identity] for identity in self.calls]
         for each in states:
             self.label = self.label.join(each.label if each.status == "finished" else TRUSTED)
-        self.conversation.add(Message("tool", tuple(_result(each) for each in states)))
+        self.conversation.add(Message("tool", tuple([result_of(each) for each in states])))
         for message in self.held_messages:
             self.conversation.add(message)
         self.held_messages.clear()
         self.state = "planning"
-
-
-def summary_message(text: str | None) -> Message:
-    """Return what stands in a conversation for the older messages that it goes on without."""
-    return user_message(f"{SUMMARY}\n{text or 'It was left out to save room.'}")
-
-
-def is_summary(message: Message) -> bool:
-    """Say whether the message stands for older ones."""
-    return message.role == "user" and message.text.startswith(f"{SUMMARY}\n")
-
-
-def history_behind(runs: Iterable[Run]) -> History:
-    """Return what the next run of a session knows of the ones before it, which are given oldest first and folded without their histories.
-
-    A turn that ended in the middle of its calls is told without them: calls and results always come in pairs. Of one whose content was
-    erased nothing is told but its label. Calls get names that no call of the next run can have. Where a run went on with a summary of all
-    that was said before it, that is not told again.
-    """
-    messages: list[Message] = []
-    label = TRUSTED
-    for place, run in enumerate(runs, 1):
-        if run.covers_history:
-            messages.clear()
-        turn = [_renamed(message, f"h{place}.") for message in run.conversation]
-        if turn and turn[-1].tool_calls:
-            turn[-1:] = run.held_messages
-        if run.state == "succeeded" and turn and turn[-1].role != "assistant":
-            answer = run.answer if isinstance(run.answer, str) else json.dumps(run.answer, ensure_ascii=False)
-            turn.append(Message("assistant", (TextPart(answer),)))
-        messages += turn
-        label = label.join(run.label)
-    return History(tuple(messages), label)
-
-
-def _renamed(message: Message, prefix: str) -> Message:
-    if all(isinstance(part, TextPart) for part in message.parts):
-        return replace(message, is_pinned=None) if message.is_pinned else message
-    parts = (
-        replace(part, id=StepId(prefix + part.id)) if isinstance(part, ToolCallPart | ToolResultPart) else part for part in message.parts
-    )
-    return replace(message, parts=tuple(parts), is_pinned=None)
-
-
-def cleared_output(step: StepId) -> dict[str, JsonValue]:
-    """Return what stands in the place of an output that was taken out: the id by which the run can still read it."""
-    return {"note": CLEARED, "artifact": step}
-
-
-def is_cleared(output: JsonValue) -> bool:
-    """Say whether the output was taken out."""
-    return isinstance(output, dict) and output.get("note") == CLEARED
-
-
-def _cleared(message: Message, calls: frozenset[StepId]) -> Message:
-    """Return the message without the outputs of these calls."""
-    if message.role != "tool" or not any(isinstance(part, ToolResultPart) and part.id in calls for part in message.parts):
-        return message
-    parts = (
-        replace(part, output=cleared_output(part.id), files=()) if isinstance(part, ToolResultPart) and part.id in calls else part
-        for part in message.parts
-    )
-    return replace(message, parts=tuple(parts))
-
-
-READ_ARTIFACT = "read_artifact"
-"""The tool that reads what was left out of an output."""
-SUMMARY = "Summary of the conversation up to here:"
-CLEARED = "this output was taken out to save room"
-_EDITED = "a person changed the arguments before the call was made"
-_CHILD_ENDS: Mapping[ChildEnd, str] = {
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "cancelled": "was cancelled",
-    "expired": "passed its deadline",
-}
 
 
 def fold(run: Run, facts: Iterable[Fact]) -> Run:
@@ -635,31 +532,3 @@ def fold(run: Run, facts: Iterable[Fact]) -> Run:
     for fact in facts:
         run.apply(fact)
     return run
-
-
-def _result(state: StepState) -> ToolResultPart:
-    if state.status == "finished":
-        if state.edited_args is not None:
-            return ToolResultPart(state.id, {"note": _EDITED, "arguments": state.edited_args, "result": state.output})
-        files = files_in(state.output)
-        output = without_files(state.output) if files else state.output
-        return ToolResultPart(state.id, output if state.shown_chars is None else _preview(state, output, state.shown_chars), files=files)
-    failure = state.failure or Failure("step_skipped", "the step was skipped")
-    problem: dict[str, JsonValue] = {"error": failure.code, "message": failure.message or ""}
-    if failure.hint is not None:
-        problem["hint"] = failure.hint
-    if state.edited_args is not None:
-        problem |= {"note": _EDITED, "arguments": state.edited_args}
-    return ToolResultPart(state.id, problem, is_error=True)
-
-
-def _preview(state: StepState, output: JsonValue, shown_chars: int) -> JsonValue:
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-    if len(text) <= shown_chars:
-        return output
-    note = f"this is the beginning of {len(text):,} characters; {READ_ARTIFACT} reads the rest"
-    return {"preview": text[:shown_chars], "artifact": state.id, "note": note}
-
-
-def _denial(event: ApprovalDecided) -> str:
-    return f"a person denied the call: {event.note}" if event.note else "a person denied the call"

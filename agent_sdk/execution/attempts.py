@@ -26,7 +26,8 @@ from agent_sdk.core.labels import TRUSTED, Label, join_all
 from agent_sdk.core.messages import user_message
 from agent_sdk.core.model import ModelReply, ModelRequest
 from agent_sdk.core.plan import ModelStep, refs_in, sources_of
-from agent_sdk.core.run import READ_ARTIFACT, Run
+from agent_sdk.core.results import READ_ARTIFACT
+from agent_sdk.core.run import Run
 from agent_sdk.execution.backoff import delay_before
 from agent_sdk.execution.flights import Flights, StopKind
 from agent_sdk.execution.lease import Lease

@@ -6,9 +6,10 @@ from agent_sdk.core.agent import Limits
 from agent_sdk.core.envelope import GENESIS, Envelope, altered_in, artifacts_named, decode
 from agent_sdk.core.errors import JournalCorrupt, NotFound
 from agent_sdk.core.events import Fact, RunCreated
+from agent_sdk.core.history import history_behind
 from agent_sdk.core.ids import RunId, TenantId
 from agent_sdk.core.ports import Claim, Journal
-from agent_sdk.core.run import History, Run, history_behind
+from agent_sdk.core.run import History, Run
 
 PAGE = 1000
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from agent_sdk.core.agent import ContextPolicy
+from agent_sdk.core.compaction import cleared_output, is_cleared, is_summary, summary_message
 from agent_sdk.core.errors import ContextFull
 from agent_sdk.core.events import ContextCompacted
 from agent_sdk.core.frozen import frozen
@@ -10,7 +11,7 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Ask, Compact
-from agent_sdk.core.run import Run, cleared_output, is_cleared, is_summary, summary_message
+from agent_sdk.core.run import Run
 from agent_sdk.core.sizes import Size, is_surely_within, size_of
 from agent_sdk.core.tokens import BYTES_PER_TOKEN, PER_MESSAGE, corrected, tokens_of_message, tokens_of_text
 from agent_sdk.planning.prompts import render_prompt

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import JsonValue
 
+from agent_sdk.core.compaction import SUMMARY, Summary, cleared_output, is_summary
 from agent_sdk.core.events import (
     CallMark,
     ContextCompacted,
@@ -17,11 +18,12 @@ from agent_sdk.core.events import (
     StepFinished,
     StepStarted,
 )
+from agent_sdk.core.history import history_behind
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.messages import FilePart, Message, TextPart, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import Stop
-from agent_sdk.core.run import SUMMARY, History, Run, Summary, cleared_output, fold, history_behind, is_summary
+from agent_sdk.core.run import History, Run, fold
 from agent_sdk.core.usage import Usage
 from tests.unit.core.toy import OWNER, Toy, new_run
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from agent_sdk.core.events import CallMark, MessageReceived, ModelCalled, RunCreated, RunFailed, RunSucceeded
+from agent_sdk.core.history import history_behind
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.labels import TRUSTED, Label
 from agent_sdk.core.messages import Message, TextPart, ToolCallPart, ToolResultPart, user_message
-from agent_sdk.core.run import NO_HISTORY, History, Run, fold, history_behind
+from agent_sdk.core.run import NO_HISTORY, History, Run, fold
 from agent_sdk.core.usage import NO_USAGE
 from tests.unit.core.toy import Toy, new_run, step
 

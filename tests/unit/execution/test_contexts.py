@@ -3,11 +3,11 @@
 import pytest
 
 from agent_sdk.core.agent import ContextPolicy
+from agent_sdk.core.compaction import SUMMARY
 from agent_sdk.core.errors import ContextTooLong
 from agent_sdk.core.events import ContextCompacted, ContextExceeded, ModelCalled, StepFinished
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.model import ModelRequest
-from agent_sdk.core.run import SUMMARY
 from agent_sdk.core.sizes import size_of
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem

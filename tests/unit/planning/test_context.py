@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings as effort, strategies as st
 
 from agent_sdk.core.agent import AgentSpec, ContextPolicy
+from agent_sdk.core.compaction import SUMMARY, is_cleared
 from agent_sdk.core.errors import ContextFull
 from agent_sdk.core.events import (
     CallMark,
@@ -23,7 +24,7 @@ from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.messages import FilePart, Message, Part, TextPart, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.model import ModelRequest, ModelSettings
 from agent_sdk.core.ports import Answer, Ask, Compact
-from agent_sdk.core.run import SUMMARY, History, fold, is_cleared
+from agent_sdk.core.run import History, fold
 from agent_sdk.core.sizes import size_of
 from agent_sdk.core.usage import Usage
 from agent_sdk.planning.context import ContextKeeper
