@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Self, TypeVar, Unpack, cast
 
-from pydantic import JsonValue, PydanticSchemaGenerationError, TypeAdapter
+from pydantic import JsonValue, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 
 from agent_sdk.core.agent import AgentSpec, ContextPolicy, Limits
 from agent_sdk.core.budget import NO_BUDGET, Budget
@@ -137,15 +137,22 @@ class AgentDeclaration(Generic[DepsT, OutputT]):
             return AnswerType()
         try:
             return AnswerType(TypeAdapter(cast("type[Any]", self._output)))
-        except PydanticSchemaGenerationError as error:
-            raise ConfigError(
-                f"agent {self.name!r}: {self._output!r} is no type that an answer can have", hint="give a class, such as a pydantic model"
-            ) from error
+        except PydanticUserError as error:
+            raise self._no_answer(error) from error
 
     @property
     def _output_schema(self) -> Mapping[str, JsonValue] | None:
         adapter = self.answers.adapter
-        return adapter.json_schema() if adapter is not None else None
+        try:
+            return adapter.json_schema() if adapter is not None else None
+        except PydanticUserError as error:
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: PydanticUserError) -> ConfigError:
+        why = "" if isinstance(error, PydanticSchemaGenerationError) else f": {error.message}"
+        return ConfigError(
+            f"agent {self.name!r}: {self._output!r} is no type that an answer can have{why}", hint="give a class, such as a pydantic model"
+        )
 
     def parse_answer(self, answer: JsonValue) -> OutputT:
         """Return a journaled answer as the agent's output type."""

@@ -1,7 +1,7 @@
 """The agent's declaration and its short forms."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -184,6 +184,12 @@ def test_an_option_that_is_wrong_is_refused_with_its_name_and_a_way_out(options:
 def test_an_output_that_is_no_type_is_refused() -> None:
     with pytest.raises(ConfigError, match="3 is no type that an answer can have"):
         _ = Agent(name="a", output=3).spec  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  (the same)
+
+
+@pytest.mark.parametrize(("output", "why"), [(Callable[[], int], "JsonSchema"), ("Missing", "not fully defined")])
+def test_an_output_of_which_no_json_can_be_is_refused_with_the_reason(output: object, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"agent 'a': .* is no type that an answer can have: .*{why}"):
+        _ = Agent(name="a", output=output).spec  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  (the same)
 
 
 def test_an_agent_shows_its_name_model_and_tools() -> None:
