@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,13 +14,14 @@ from pydantic import JsonValue
 from agent_sdk.cli.recall import ANY_APP, Recall, program
 from agent_sdk.config import BadSetting, LoadedSettings, Settings, SettingsInvalid, examine_settings, read_environ
 from agent_sdk.core.errors import ConfigError, NotFound, RequestError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.observability import configure_logging
 from agent_sdk.runtime import AgentDeclaration, App, Runtime, load_app
 
 AnyAgent = AgentDeclaration[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Globals:
     """The options that stand before the command."""
 
@@ -29,7 +29,7 @@ class Globals:
     config: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """What the command's options say of the settings; None leaves it to the other sources."""
 
@@ -50,7 +50,7 @@ class Given:
         return {key: value for key, value in named.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """The settings that hold for a command, and how a later command finds the same."""
 

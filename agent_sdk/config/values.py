@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 from pydantic_core import PydanticCustomError
 
 from agent_sdk.config.secret import Secret, SecretLiteral, SecretRef
+from agent_sdk.core.frozen import frozen
 
 OPENAI_URL = "https://api.openai.com/v1"
 JOURNAL_SCHEMES = ("sqlite", "memory", "postgresql", "postgres")
@@ -29,7 +29,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expects:
     """What a setting's value must be, in words for people; without one, type and bounds say it.
 

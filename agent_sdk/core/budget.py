@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Literal, Protocol, cast
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, SessionId
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.usage import Usage
@@ -20,7 +21,7 @@ TENANT_SCOPE = "tenant"
 """The scope of all that a tenant's runs spend."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Amounts:
     """An amount in each of the ledger's units: money in 1e-9 US dollars, tokens in and out together, and model calls."""
 
@@ -71,7 +72,7 @@ class Amounts:
 NOTHING = Amounts()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """How much may be spent in one scope, all that stands below it included; None means no limit.
 
@@ -103,7 +104,7 @@ class Budget:
 NO_BUDGET = Budget()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shortfall:
     """What keeps a run from its next model call: a budget that is too small, or spent; or a price that nobody knows.
 

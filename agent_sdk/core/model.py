@@ -1,11 +1,12 @@
 """What is asked of a model and what it answers, in no vendor's dialect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import DEFAULT_TENANT, StepId, TenantId
 from agent_sdk.core.messages import Conversation, Message
 from agent_sdk.core.tools import ToolSpec
@@ -20,7 +21,7 @@ OutputMode = Literal["native", "tool", "prompt"]
 """How JSON of a schema is asked for: by the protocol's own means, by a tool that must be called, or in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelSettings:
     """How a model is to answer; None leaves the choice to the vendor, or to what the catalog knows of the model.
 
@@ -58,7 +59,7 @@ class Allowance(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelRequest:
     """One question to a model.
 
@@ -79,7 +80,7 @@ class ModelRequest:
     allowance: Allowance | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelReply:
     """What the model answered. `model` is the name the vendor gave; `request_id` the vendor's id of the exchange, for its support."""
 
@@ -91,21 +92,21 @@ class ModelReply:
     attempts: tuple[Attempt, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextDelta:
     """A piece of the reply's text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReasoningDelta:
     """A piece of what the model thinks aloud."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolCallDelta:
     """A piece of the n-th call's arguments; `tool` stands in its first piece."""
 
@@ -114,21 +115,21 @@ class ToolCallDelta:
     tool: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttemptStarted:
     """All that was streamed before belongs to a failed attempt and is void."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplyDone:
     """The last delta of every stream: the whole reply."""
 
     reply: ModelReply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """A tool's word on how far it is: `fraction` from 0 to 1, or None."""
 

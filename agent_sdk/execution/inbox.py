@@ -1,7 +1,6 @@
 """What comes to a run from outside: each inbox item becomes exactly one event, a refusal included."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import cast, get_args
 
 from pydantic import JsonValue, ValidationError
@@ -24,6 +23,7 @@ from agent_sdk.core.events import (
     RunWoken,
     SignalReceived,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import Pending, StepState
 from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.labels import Label
@@ -84,7 +84,7 @@ class Inbox:
         return _refused(complaint) if complaint is not None else event
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reading:
     """An item, its body if that is an object, and what it is read against."""
 

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.nearest import nearest
 from agent_sdk.core.ports import Model
-from agent_sdk.llm.anthropic_options import AnthropicOptions
-from agent_sdk.llm.gemini_options import GeminiOptions
 from agent_sdk.llm.options import OpenAIOptions, VendorOptions
 
 if TYPE_CHECKING:
@@ -46,25 +44,30 @@ def open_model(vendor: str, options: VendorOptions) -> tuple[Model, Callable[[],
 
 def _adapter(vendor: str, options: VendorOptions) -> "HttpModel":
     """Load what speaks to the vendor, and with it aiohttp: only where a model is asked."""
-    match vendor, options:
-        case "openai", OpenAIOptions():
+    match vendor:
+        case "openai" if isinstance(options, OpenAIOptions):
             from agent_sdk.llm.openai_chat import OpenAIChat  # noqa: PLC0415
 
             return OpenAIChat(options)
-        case "openai-responses", OpenAIOptions():
+        case "openai-responses" if isinstance(options, OpenAIOptions):
             from agent_sdk.llm.openai_responses import OpenAIResponses  # noqa: PLC0415
 
             return OpenAIResponses(options)
-        case "anthropic", AnthropicOptions():
+        case "anthropic":
             from agent_sdk.llm.anthropic import Anthropic  # noqa: PLC0415
+            from agent_sdk.llm.anthropic_options import AnthropicOptions  # noqa: PLC0415
 
-            return Anthropic(options)
-        case "gemini", GeminiOptions():
+            if isinstance(options, AnthropicOptions):
+                return Anthropic(options)
+        case "gemini":
             from agent_sdk.llm.gemini import Gemini  # noqa: PLC0415
+            from agent_sdk.llm.gemini_options import GeminiOptions  # noqa: PLC0415
 
-            return Gemini(options)
+            if isinstance(options, GeminiOptions):
+                return Gemini(options)
         case _:
-            raise TypeError(f"{type(options).__name__} says nothing of {vendor}")
+            pass
+    raise TypeError(f"{type(options).__name__} says nothing of {vendor}")
 
 
 def _check_vendor(vendor: str, name: str) -> None:

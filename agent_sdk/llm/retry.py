@@ -1,15 +1,15 @@
 """Further attempts at a model call that failed for now: a wrapper around any model, and the one place where models are retried."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from dataclasses import dataclass
 
 from agent_sdk.core.errors import ConfigError, ModelError, ReplyInvalid
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Attempt, AttemptStarted, Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.ports import Clock, Model, Random
 from agent_sdk.core.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryPolicy:
     """How often and when to try again.
 
@@ -34,7 +34,7 @@ class RetryPolicy:
         return min(self.max_wait_s, (error.retry_after_s or 0) + jitter)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryingModel:
     """Asks `model` until it answers, at most as often as the policy and the request allow; the reply's `attempts` list every try.
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from typing import Protocol, cast, runtime_checkable
 
 import aiohttp
 
 from agent_sdk.core.errors import AgentSDKError, AuthFailed, BadRequest, ModelError, ReplyInvalid, Unavailable
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.options import HttpRequest, Sign, VendorOptions
@@ -64,7 +65,7 @@ class Metered(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outgoing:
     """A question as the protocol writes it: a path below the vendor's address, and its body."""
 

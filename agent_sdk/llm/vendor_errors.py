@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, cast
@@ -21,6 +20,7 @@ from agent_sdk.core.errors import (
     ReplyInvalid,
     Unavailable,
 )
+from agent_sdk.core.frozen import frozen
 
 _SHOWN_CHARS = 500
 
@@ -41,7 +41,7 @@ class CertificateRefused(Unavailable):
     default_hint: ClassVar[str | None] = "check base_url, this machine's clock and its certificate authorities"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a model is asked, as errors may show it; secrets are cut out of whatever the server says."""
 
@@ -92,7 +92,7 @@ _WITHOUT_STATUS: Words = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorTable:
     """How one vendor's errors are told apart.
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from pydantic import JsonValue
@@ -29,6 +29,7 @@ from agent_sdk.core.events import (
     StepUnknown,
     StepWaiting,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.observability import one_line, redact_json
 
 CLOCK_SLACK_US = 1_000_000
@@ -38,7 +39,7 @@ MAX_VALUE = 200
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """A part of the agent that is another than the one recorded: what it was and what it is, None where there is none."""
 
@@ -47,7 +48,7 @@ class Change:
     current: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Divergence:
     """The first event that differs. Where `replayed` is None the run stopped there, where `recorded` is, it went on; `note` says more."""
 

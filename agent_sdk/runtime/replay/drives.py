@@ -1,7 +1,6 @@
 """A record cut into drives: what one owner wrote between its claim and its end, its release or its loss."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agent_sdk.core.events import (
@@ -25,6 +24,7 @@ from agent_sdk.core.events import (
     StepUnknown,
     Terminal,
 )
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import DEFAULT_TENANT, RunId, StepId
 from agent_sdk.core.run import INBOX, Run
 
@@ -34,7 +34,7 @@ Stop = Literal["suspend", "expire", "kill"]
 BEFORE_IT_BEGAN = "the run was stopped before the effect began"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drive:
     """The facts from index `begin` up to `end`, which is left out.
 

@@ -9,6 +9,7 @@ from agent_sdk.core.budget import Amounts, PriceUnknown, Shortfall
 from agent_sdk.core.errors import GuardrailRefused, InputRefused, LedgerRefused
 from agent_sdk.core.events import BudgetRefused, BudgetReserved, CheckRefused, Event, RunFailed, RunWaiting, StepFailed
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import Message, ToolCallPart
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.plan import GOAL
@@ -20,7 +21,7 @@ from agent_sdk.runtime.replay.cues import Cues
 _EVERY = Amounts(1, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedGuards:
     """Guardrails that find what they found."""
 

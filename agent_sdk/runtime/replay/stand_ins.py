@@ -35,6 +35,7 @@ from agent_sdk.core.events import (
     StepUnknown,
 )
 from agent_sdk.core.findings import Finding
+from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import Pending
 from agent_sdk.core.ids import RunId, StepId, TenantId
 from agent_sdk.core.model import Attempt, Delta, ModelReply, ModelRequest, ReplyDone
@@ -51,7 +52,7 @@ _OF_A_QUESTION = ModelCalled | StepFailed | StepRetried | ContextExceeded | Budg
 STOP_CODES = frozenset({"cancelled", "expired", "suspended", "interrupted"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedTool:
     """A tool whose declaration and checks are today's, and whose calls end as they did."""
 
@@ -91,7 +92,7 @@ class RecordedTool:
             raise _error(ToolError, event.code, event.message)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedModel:
     """Answers each question as it was answered, and tries it again where the record shows that another try was granted, or was not.
 
@@ -175,7 +176,7 @@ class RecordedClock:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedRandom:
     """The chance of a retry's delay, as it fell."""
 
@@ -186,7 +187,7 @@ class RecordedRandom:
         return coming.event.delay_s if coming is not None and isinstance(coming.event, StepRetried) else low
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedJournal:
     """Takes what is posted, which was compared by then, and hands out the mail that the record shows to come next."""
 
@@ -211,7 +212,7 @@ class RecordedJournal:
         return items
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Nobody:
     """Follows no tokens."""
 
