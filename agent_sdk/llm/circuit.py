@@ -99,13 +99,20 @@ class Circuit:
                 await self._open()
             return
         self._probes.discard(probe)
-        if is_up is None:
-            await self._tell(lambda store: store.leave_probe(self.name, probe))
-        elif is_up:
-            self._turn(None)
-            self._is_known = await self._tell(lambda store: store.shut(self.name))
-        else:
-            await self._open()
+        try:
+            if is_up is None:
+                await self._free(probe)
+            elif is_up:
+                self._turn(None)
+                self._is_known = await self._tell(lambda store: store.shut(self.name))
+            else:
+                await self._open()
+        except asyncio.CancelledError:  # before the store heard of it: nobody else could probe for as long as a probe may last
+            await self._free(probe)
+            raise
+
+    async def _free(self, probe: str) -> None:
+        await self._tell(lambda store: store.leave_probe(self.name, probe))
 
     async def _open(self) -> None:
         self._turn(self._clock.monotonic() + self._policy.open_s)
@@ -125,6 +132,9 @@ class Circuit:
         is_ours = False
         try:
             is_ours = await self._may_probe(probe)
+        except asyncio.CancelledError:  # when the store may have given the place already
+            await self._free(probe)
+            raise
         finally:
             if not is_ours:
                 self._probes.discard(probe)

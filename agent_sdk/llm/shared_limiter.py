@@ -43,7 +43,7 @@ class SharedLimiter:
         self._max_wait_s = max_wait_s
         self._process = secrets.token_hex(8)
         self._lanes: dict[tuple[str, ...], _Lane] = {}
-        self._owed: list[tuple[Permit, int | None]] = []
+        self._owed: list[tuple[Permit, int | None, bool]] = []
 
     async def take(self, limits: tuple[RateLimit, ...], tokens: int) -> Permit:
         """Wait for room in all limits and take it at once from all of them.
@@ -64,8 +64,7 @@ class SharedLimiter:
         return permit
 
     async def settle(self, permit: Permit, tokens: int | None) -> None:
-        if not await self._tell(self._store.settle(permit, tokens)):
-            self._owed = [*self._owed, (permit, tokens)][-_MOST_OWED:]
+        await self._end(permit, tokens)
         names = {limit.name for limit in permit.limits}
         for lane in self._lanes.values():
             if not lane.names.isdisjoint(names):
@@ -112,15 +111,27 @@ class SharedLimiter:
 
     async def _withdraw(self, permit: Permit, holder: str, *, is_last: bool) -> None:
         """Give back what may have been taken while we were called off; whoever is next in the lane inherits its place at the store."""
-        await self._tell(self._store.settle(permit, None, is_void=True))
+        await self._end(permit, None, is_void=True)
         if is_last:
             await self._tell(self._store.leave(permit.limits, holder))
 
+    async def _end(self, permit: Permit, tokens: int | None, *, is_void: bool = False) -> None:
+        """Tell the store that the permit ended; where it does not hear of it, or whoever tells it is called off, it is told later."""
+        is_told = False
+        try:
+            is_told = await self._tell(self._store.settle(permit, tokens, is_void=is_void))
+        finally:
+            if not is_told:
+                self._owed = [*self._owed, (permit, tokens, is_void)][-_MOST_OWED:]
+
     async def _repay(self) -> None:
-        """Give back, once the store answers again, what it was not told while it was away; to be told twice does no harm."""
+        """Give back, once the store answers again, what it was not told; to be told twice does no harm."""
         owed, self._owed = self._owed, []
         try:
-            while owed and await self._tell(self._store.settle(*owed[-1])):
+            while owed:
+                permit, tokens, is_void = owed[-1]
+                if not await self._tell(self._store.settle(permit, tokens, is_void=is_void)):
+                    return
                 owed.pop()
         finally:
             self._owed += owed

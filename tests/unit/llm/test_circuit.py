@@ -1,6 +1,8 @@
 """When a circuit opens and closes, alone and together with others."""
 
+import asyncio
 import logging
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -210,3 +212,48 @@ def test_a_policy_that_cannot_be_followed_is_refused(wrong: dict[str, int]) -> N
 def test_times_and_rates_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="above 0"):
         BreakerPolicy(**wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  (the names are those of floats)
+
+
+@dataclass
+class Lingering(MemoryRates):
+    """Does what it is told, and then gives no answer to what stands in `silent_on`."""
+
+    silent_on: str = ""
+    is_silent: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def probe(self, name: str, probe: str, *, most: int, lease_s: float) -> bool:
+        is_taken = await super().probe(name, probe, most=most, lease_s=lease_s)
+        await self._linger("probe")
+        return is_taken
+
+    async def shut(self, name: str) -> None:
+        await self._linger("shut")
+        await super().shut(name)
+
+    async def open_circuit(self, name: str, for_s: float) -> None:
+        await self._linger("open")
+        await super().open_circuit(name, for_s)
+
+    async def _linger(self, what: str) -> None:
+        if what == self.silent_on:
+            self.is_silent.set()
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("silent_on", "is_up"), [("probe", None), ("shut", True), ("open", False)])
+async def test_a_cancel_at_any_word_with_the_store_leaves_the_next_probe_its_place(silent_on: str, is_up: bool | None) -> None:
+    clock = Clock()
+    store = Lingering(clock)
+    here, there = (Circuit("m", POLICY, clock, store) for _ in range(2))
+    await outcomes(here, False, False, False)
+    clock.now += 11
+    store.silent_on = silent_on
+    async with asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(outcomes(here, is_up))
+        await store.is_silent.wait()
+        call.cancel()
+    store.silent_on = ""
+    assert store.probes.get("m", {}) == {}
+    clock.now += 11
+    await outcomes(there, True)
+    assert there.state.status == "closed"

@@ -168,3 +168,36 @@ def test_what_a_store_was_not_told_while_it_was_away_is_told_once_it_answers() -
         await limiter.settle(await limiter.take(ONE, 0), 0)
 
     run_virtual(scene())
+
+
+class Deaf(MemoryRates):
+    """Hears no word that something ended, while `is_deaf`."""
+
+    is_deaf = False
+
+    async def settle(self, permit: Permit, tokens: int | None, *, is_void: bool = False) -> None:
+        if self.is_deaf:
+            await asyncio.Event().wait()
+        await super().settle(permit, tokens, is_void=is_void)
+
+
+def test_a_call_that_is_cancelled_while_it_gives_back_still_does() -> None:
+    async def scene() -> None:
+        store = Deaf(VirtualClock(), lease_s=1e9)
+        limiter = SharedLimiter(store, max_wait_s=60)
+        held = await limiter.take(ONE, 0)
+        store.is_deaf = True
+        async with asyncio.TaskGroup() as tasks:
+            ending = tasks.create_task(limiter.settle(held, None))
+            waiting = tasks.create_task(limiter.take(ONE, 0))
+            for each in (ending, waiting):
+                await asyncio.sleep(1)
+                each.cancel()
+            await asyncio.sleep(1)
+            waiting.cancel()
+        store.is_deaf = False
+        await limiter.settle(await limiter.take(ONE, 0), None)
+        assert asyncio.get_running_loop().time() < 10
+        assert store.taken == {}
+
+    run_virtual(scene())
