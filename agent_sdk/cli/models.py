@@ -16,7 +16,7 @@ from agent_sdk.cli.report import render_usage, to_json_text
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell
 from agent_sdk.core.errors import NotFound
 from agent_sdk.llm import parse_model_name
-from agent_sdk.llm.catalog import Capabilities, Catalog, CatalogEntry, Prices, Rates
+from agent_sdk.llm.catalog import Catalog, CatalogEntry, Prices, Rates
 from agent_sdk.observability.taxonomy import render_duration
 from agent_sdk.runtime.catalogs import configured_catalog
 from agent_sdk.runtime.model_check import ModelCheck, check_models
@@ -67,7 +67,7 @@ def show(
     if json:
         emit(to_json_text({"v": 1, **_record(entry)}))
     else:
-        emit_grid(Grid(("what", "is"), [*_facts(entry)]))
+        emit_grid(Grid(("what", "is", "from"), [*_facts(entry)]))
 
 
 @models.command()
@@ -131,33 +131,41 @@ def _cells(entry: CatalogEntry) -> tuple[str, ...]:
     return safe(entry.full_name), _count(entry.context_tokens), _count(entry.max_output_tokens), *prices, str(entry.as_of or "?")
 
 
-def _facts(entry: CatalogEntry) -> Iterator[tuple[str, str]]:
-    yield "model", safe(entry.full_name)
-    yield "as of", str(entry.as_of or "?")
-    yield "context", f"{_count(entry.context_tokens)} tokens"
-    yield "longest reply", f"{_count(entry.max_output_tokens)} tokens"
-    if entry.prices is None:
-        yield "prices", "not known"
-    else:
-        yield "prices", _rates(entry.prices.base)
-        for above_tokens, rates in entry.prices.long_prompts:
-            yield f"above {above_tokens:,} tokens", _rates(rates)
+def _facts(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
+    """Yield what is known, and where it was said."""
     takes = entry.capabilities
-    yield "tools", f"{takes.tools}, {'several' if takes.parallel_tools else 'one'} at a time"
-    yield "forced tools", takes.forced_tools
-    yield "JSON of a schema", ", ".join(takes.output_modes)
-    yield "takes", _kinds(takes)
-    yield (
-        "reasoning",
-        f"{', '.join(takes.reasoning) or 'cannot be set'}{f'; unasked {takes.default_reasoning}' if takes.default_reasoning else ''}",
-    )
-    yield "temperature", takes.temperature
-    yield "seed", "yes" if takes.seed else "no"
-    yield "cache", takes.cache
+    yield "model", safe(entry.full_name), ""
+    yield "as of", str(entry.as_of or "?"), _from(entry, "as_of")
+    yield "context", f"{_count(entry.context_tokens)} tokens", _from(entry, "context_tokens")
+    yield "longest reply", f"{_count(entry.max_output_tokens)} tokens", _from(entry, "max_output_tokens")
+    yield "prices", "not known" if entry.prices is None else _rates(entry.prices.base), _from(entry, "prices")
+    for above_tokens, rates in entry.prices.long_prompts if entry.prices is not None else ():
+        yield f"above {above_tokens:,} tokens", _rates(rates), _from(entry, "long_prompts")
+    several = "several at a time" if takes.parallel_tools else "one at a time"
+    tools = f"{_ability(entry, 'tools', takes.tools)}, {_ability(entry, 'parallel_tools', several)}"
+    yield "tools", tools, _from(entry, "tools", "parallel_tools")
+    yield "forced tools", _ability(entry, "forced_tools", takes.forced_tools), _from(entry, "forced_tools")
+    yield "JSON of a schema", _ability(entry, "output_modes", ", ".join(takes.output_modes)), _from(entry, "output_modes")
+    yield "takes", _kinds(entry), _from(entry, "images", "files")
+    asked = f"; unasked {takes.default_reasoning}" if takes.default_reasoning else ""
+    efforts = f"{', '.join(takes.reasoning) or 'cannot be set'}{asked}"
+    yield "reasoning", _ability(entry, "reasoning", efforts), _from(entry, "reasoning")
+    yield "temperature", _ability(entry, "temperature", takes.temperature), _from(entry, "temperature")
+    yield "seed", _ability(entry, "seed", "yes" if takes.seed else "no"), _from(entry, "seed")
+    yield "cache", _ability(entry, "cache", takes.cache), _from(entry, "cache")
 
 
-def _kinds(takes: Capabilities) -> str:
-    return ", ".join(["text", *(["images"] if takes.images else []), *(["files"] if takes.files else [])])
+def _ability(entry: CatalogEntry, name: str, text: str) -> str:
+    return "not known" if name in entry.assumed else text
+
+
+def _from(entry: CatalogEntry, *names: str) -> str:
+    return safe("; ".join(dict.fromkeys(entry.origins[name] for name in names if name in entry.origins)))
+
+
+def _kinds(entry: CatalogEntry) -> str:
+    takes = {"images": entry.capabilities.images, "files": entry.capabilities.files}
+    return ", ".join(["text", *(f"{kind}?" if kind in entry.assumed else kind for kind, is_taken in takes.items() if is_taken)])
 
 
 def _rates(rates: Rates) -> str:
@@ -185,7 +193,9 @@ def _check_lines(each: ModelCheck) -> Iterator[str]:
         yield "      not in the catalog: neither its price nor its limits are known"
     else:
         takes = each.entry.capabilities
-        yield f"      takes {_kinds(takes)}; tools {takes.tools}; JSON by {takes.output_modes[0]}; temperature {takes.temperature}"
+        tools, mode = _ability(each.entry, "tools", takes.tools), _ability(each.entry, "output_modes", takes.output_modes[0])
+        temperature = _ability(each.entry, "temperature", takes.temperature)
+        yield f"      takes {_kinds(each.entry)}; tools {tools}; JSON by {mode}; temperature {temperature}"
 
 
 def _used(each: ModelCheck) -> str:
@@ -199,27 +209,29 @@ def _seconds(seconds: float) -> str:
 
 
 def _record(entry: CatalogEntry) -> dict[str, JsonValue]:
-    """Return a model as `--json` prints it; prices are decimal text, in US dollars per million tokens."""
+    """Return a model as `--json` prints it; prices are decimal text, in US dollars per million tokens. What is not known is null."""
     takes = entry.capabilities
+    abilities: dict[str, JsonValue] = {
+        "tools": takes.tools,
+        "forced_tools": takes.forced_tools,
+        "parallel_tools": takes.parallel_tools,
+        "output_modes": list[JsonValue](takes.output_modes),
+        "images": takes.images,
+        "files": takes.files,
+        "reasoning": list[JsonValue](takes.reasoning),
+        "default_reasoning": takes.default_reasoning,
+        "temperature": takes.temperature,
+        "seed": takes.seed,
+        "cache": takes.cache,
+    }
     return {
         "model": entry.full_name,
         "as_of": None if entry.as_of is None else entry.as_of.isoformat(),
         "context_tokens": entry.context_tokens,
         "max_output_tokens": entry.max_output_tokens,
         "prices": None if entry.prices is None else _prices_record(entry.prices),
-        "capabilities": {
-            "tools": takes.tools,
-            "forced_tools": takes.forced_tools,
-            "parallel_tools": takes.parallel_tools,
-            "output_modes": list[JsonValue](takes.output_modes),
-            "images": takes.images,
-            "files": takes.files,
-            "reasoning": list[JsonValue](takes.reasoning),
-            "default_reasoning": takes.default_reasoning,
-            "temperature": takes.temperature,
-            "seed": takes.seed,
-            "cache": takes.cache,
-        },
+        "capabilities": {name: None if name in entry.assumed else value for name, value in abilities.items()},
+        "from": dict[str, JsonValue](entry.origins),
     }
 
 

@@ -20,11 +20,11 @@ def configured_catalog(loaded: "LoadedSettings", clock: Clock) -> Catalog:
         CatalogInvalid: it does not hold.
     """
     named = loaded.settings.catalog
-    return open_catalog(None if named is None else loaded.cwd / named, clock)
+    return open_catalog(None if named is None else loaded.cwd / named, clock, named)
 
 
-def open_catalog(path: Path | None, clock: Clock) -> Catalog:
-    """Return the catalog with the prices of today; `path` is the operator's file, of YAML, TOML or JSON.
+def open_catalog(path: Path | None, clock: Clock, name: str | None = None) -> Catalog:
+    """Return the catalog with the prices of today; `path` is the operator's file, of YAML, TOML or JSON, and `name` what it is called.
 
     Raises:
         DocumentError: the file cannot be read.
@@ -36,7 +36,7 @@ def open_catalog(path: Path | None, clock: Clock) -> Catalog:
 
         document = read_document(path)
         try:
-            source = source.over(document.value)
+            source = source.over(document.value, file=name or str(path))
         except CatalogInvalid as error:
             places = [document.place_of(finding.path) for finding in error.findings]
             where = [f"{path}:{place}" if place is not None else str(path) for place in places]

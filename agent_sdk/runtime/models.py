@@ -16,10 +16,8 @@ from agent_sdk.core.ports import Clock, Model, Random
 from agent_sdk.core.rates import CircuitStore, RateLimiter
 from agent_sdk.core.tokens import tokens_of_message, tokens_of_text, tokens_of_tools
 from agent_sdk.llm import OpenAIOptions, OwnModel, RetryPolicy, Streaming, Timeouts, open_model, parse_model_name, with_complete
-from agent_sdk.llm.anthropic_options import ANTHROPIC_VERSION, AnthropicOptions
 from agent_sdk.llm.chain import Link, Resilience, compose_chain
 from agent_sdk.llm.circuit import BreakerPolicy, Circuits
-from agent_sdk.llm.gemini_options import GeminiOptions
 from agent_sdk.llm.options import Sign, VendorOptions
 from agent_sdk.llm.rate_limiter import LocalLimiter
 from agent_sdk.runtime.references import load_sign
@@ -124,7 +122,8 @@ class Models:
             from agent_sdk.llm.catalog import default_output_mode  # noqa: PLC0415  (the same)
 
             entry = self.catalog.find(*parse_model_name(named))
-            settings = settings if entry is None else replace(settings, output_mode=default_output_mode(entry))
+            is_known = entry is not None and "output_modes" not in entry.assumed
+            settings = replace(settings, output_mode=default_output_mode(entry)) if is_known else settings
         return settings
 
     def require_possible(self, named: Named | None, settings: ModelSettings, *, has_tools: bool, has_schema: bool) -> None:
@@ -221,10 +220,14 @@ class Models:
         settings = self.loaded().settings
         match vendor:
             case "anthropic":
+                from agent_sdk.llm.anthropic_options import ANTHROPIC_VERSION, AnthropicOptions  # noqa: PLC0415  (who asks another vendor loads none)
+
                 own = settings.anthropic
                 version = own.api_version if own.api_version is not None else ANTHROPIC_VERSION
                 return AnthropicOptions(*self._reach(vendor), api_version=version, beta=own.beta, platform=own.platform)
             case "gemini":
+                from agent_sdk.llm.gemini_options import GeminiOptions  # noqa: PLC0415  (the same)
+
                 return GeminiOptions(*self._reach(vendor))
             case _:
                 return OpenAIOptions(*self._reach("openai"), organization=settings.openai.organization)

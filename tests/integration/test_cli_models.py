@@ -87,6 +87,26 @@ def test_a_model_is_shown_with_all_that_is_known_of_it(command: Command, name: s
     assert json.loads(command("models", "show", name, "--json").stdout)["model"] == name
 
 
+def test_each_fact_of_a_model_is_shown_with_where_it_was_said(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{MINE}  - {{vendor: openai, name: gpt-5-mini, prices: {{input: 2, output: 3}}}}\n")
+    rows = {line.split("  ")[0]: line for line in command("models", "show", "openai:gpt-5-mini").stdout.splitlines()}
+    assert rows["prices"].startswith("prices  ")
+    assert "$2 input" in rows["prices"]
+    assert rows["prices"].endswith("  mine.yaml")
+    assert rows["context"].split("  ")[-1].strip() == "the package"
+    assert rows["seed"].endswith("the package, of all of openai")
+    record = json.loads(command("models", "show", "openai:gpt-5-mini", "--json").stdout)
+    assert (record["from"]["prices"], record["from"]["reasoning"]) == ("mine.yaml", "the package")
+
+
+def test_what_nobody_said_of_a_model_is_shown_as_not_known(command: Command) -> None:
+    shown = command("models", "show", "openai:small").stdout
+    assert "reasoning         not known" in shown
+    assert "text, images?, files?" in shown
+    abilities = json.loads(command("models", "show", "openai:small", "--json").stdout)["capabilities"]
+    assert (abilities["reasoning"], abilities["tools"], abilities["cache"]) == (None, None, "automatic")
+
+
 @pytest.mark.parametrize("name", ["openai:unheard-of", "gpt-5-mini", ":x"])
 def test_a_model_that_is_not_known_is_not_found(command: Command, name: str) -> None:
     result = command("models", "show", name)
@@ -115,7 +135,7 @@ def test_all_configured_models_are_asked_once(command: Command, tmp_path: Path) 
     assert lines[0].startswith("ok    openai:small  ")
     assert "first token after" in lines[0]
     assert "$0.0" in lines[0]
-    assert lines[1].strip().startswith("takes text, images, files; tools always")
+    assert lines[1].strip().startswith("takes text, images?, files?; tools not known")
     assert lines[2].startswith("fail  openai:bare  ")
     assert "[model_overloaded]" in lines[2]
     assert any("not in the catalog" in line for line in lines)

@@ -72,7 +72,10 @@ class Capabilities:
 
 @frozen
 class CatalogEntry:
-    """One model as of a day. `context_tokens` holds request and reply; None, as of the others, where it is not known."""
+    """One model as of a day. `context_tokens` holds request and reply; None, as of the others, where it is not known.
+
+    `origins` has where each fact was said. What is in `assumed` nobody said: it is thought to be possible, so that the vendor decides.
+    """
 
     vendor: str
     name: str
@@ -81,10 +84,17 @@ class CatalogEntry:
     max_output_tokens: int | None = None
     prices: Prices | None = None
     capabilities: Capabilities = Capabilities()
+    origins: Mapping[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
+    assumed: frozenset[str] = frozenset()
 
     @property
     def full_name(self) -> str:
         return f"{self.vendor}:{self.name}"
+
+
+def base_name(name: str) -> str:
+    """Return the name of the model that a dated one is a snapshot of; of others the name itself."""
+    return _SNAPSHOT.sub("", name)
 
 
 @frozen
@@ -96,7 +106,7 @@ class Catalog:
 
     def find(self, vendor: str, name: str) -> CatalogEntry | None:
         """Return the model of that name, or the one that the name is a dated snapshot of; None where none is known."""
-        return self.entries.get((vendor, name)) or self.entries.get((vendor, _SNAPSHOT.sub("", name)))
+        return self.entries.get((vendor, name)) or self.entries.get((vendor, base_name(name)))
 
     def of_vendor(self, vendor: str | None = None) -> Iterator[CatalogEntry]:
         """Yield the vendor's models, or all, in the catalog's order."""

@@ -1,10 +1,10 @@
 """A catalog from outside: plain data, as a file of YAML, TOML or JSON holds it, parsed once, with every finding where it stands."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,11 +12,15 @@ from pydantic_core import ErrorDetails
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.findings import Finding, render_findings
 from agent_sdk.core.frozen import frozen
+from agent_sdk.core.model import Reasoning
 from agent_sdk.core.nearest import nearest
-from agent_sdk.llm.catalog.entries import Capabilities, Catalog, CatalogEntry, Prices
+from agent_sdk.llm.catalog.entries import Capabilities, Catalog, CatalogEntry, Prices, base_name
 from agent_sdk.llm.catalog.shape import CatalogSpec, LaterSpec, LongPromptsSpec, ModelSpec, RatesSpec, Traits, VendorSpec
 
 MAX_FINDINGS = 50
+_PACKAGE = "the package"
+_ANYTHING = Capabilities(reasoning=get_args(Reasoning), seed=True, cache="asked")
+"""What is thought of a model of which nobody said anything: that it takes whatever it is asked for."""
 
 
 class CatalogInvalid(ConfigError):
@@ -30,57 +34,111 @@ class CatalogInvalid(ConfigError):
 
 
 @frozen
+class _Layer:
+    """One catalog, and the operator's file that it comes from: None for the package's own, in which what is not said has its default."""
+
+    spec: CatalogSpec
+    file: str | None = None
+
+    @property
+    def name(self) -> str:
+        return _PACKAGE if self.file is None else self.file
+
+
+@frozen
 class CatalogSource:
-    """Catalogs in layers: what a later one says of a model or vendor goes before what the earlier ones say."""
+    """Catalogs in layers: what a later one says of a model or vendor goes before what the earlier ones say, fact by fact."""
 
-    layers: tuple[CatalogSpec, ...] = field(default=(), repr=False)
+    layers: tuple[_Layer, ...] = field(default=(), repr=False)
 
-    def over(self, data: object) -> "CatalogSource":
+    def over(self, data: object, *, file: str | None = None) -> "CatalogSource":
         """Return the source with one more layer: a mapping with `as_of`, and `models` or `vendors`, as `models.toml` shows them.
 
         Raises:
             CatalogInvalid: with all that is wrong.
         """
         try:
-            layer = CatalogSpec.model_validate(data)
+            spec = CatalogSpec.model_validate(data)
         except ValidationError as error:
             problems = error.errors(include_url=False)[:MAX_FINDINGS]
             raise CatalogInvalid([_finding(problem) for problem in problems]) from error
-        if findings := [*_findings(layer)]:
+        if findings := [*_findings(spec)]:
             raise CatalogInvalid(findings)
-        return CatalogSource((*self.layers, layer))
+        return CatalogSource((*self.layers, _Layer(spec, file)))
 
     def catalog(self, today: date) -> Catalog:
         """Return what the layers say, with the prices of that day."""
-        vendors: dict[str, dict[str, Any]] = {}
-        likes: dict[str, str] = {}
-        models: dict[tuple[str, str], dict[str, Any]] = {}
+        said = _Sayings()
         for layer in self.layers:
-            for vendor, traits in layer.vendors.items():
-                vendors.setdefault(vendor, {}).update(traits.said)
-                if traits.like is not None:
-                    likes[vendor] = traits.like
-            for model in layer.models:
-                models.setdefault((model.vendor, model.name), {}).update({"as_of": layer.as_of, **model.said})
-        known = dict.fromkeys(models)
-        for vendor, like in likes.items():
-            known |= {(vendor, name): None for of, name in models if of == like}
-        entries = {key: _entry(key, _said(key, vendors, likes, models), today) for key in known}
-        return Catalog(max((layer.as_of for layer in self.layers), default=today), entries)
+            said.take(layer)
+        entries = {key: _entry(key, said, today) for key in said.known()}
+        return Catalog(max((layer.spec.as_of for layer in self.layers), default=today), entries)
 
 
-def _said(
-    key: tuple[str, str], vendors: Mapping[str, dict[str, Any]], likes: Mapping[str, str], models: Mapping[tuple[str, str], dict[str, Any]]
-) -> dict[str, Any]:
+_Said = dict[str, tuple[Any, str]]
+"""Facts by name, each with where it was said."""
+
+
+@dataclass(slots=True)
+class _Sayings:
+    """What layers said of vendors and models; `whole` are the models of which all is known."""
+
+    vendors: dict[str, _Said] = field(default_factory=dict[str, _Said])
+    likes: dict[str, str] = field(default_factory=dict[str, str])
+    models: dict[tuple[str, str], _Said] = field(default_factory=dict[tuple[str, str], _Said])
+    whole: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    def take(self, layer: _Layer) -> None:
+        for vendor, traits in layer.spec.vendors.items():
+            self.vendors.setdefault(vendor, {}).update(_said(traits.said, f"{layer.name}, of all of {vendor}"))
+            if traits.like is not None:
+                self.likes[vendor] = traits.like
+        for model in layer.spec.models:
+            key = model.vendor, model.name
+            self.models.setdefault(key, {}).update(_said({"as_of": layer.spec.as_of, **model.said}, layer.name))
+            if layer.file is None:
+                self.whole.add(key)
+
+    def known(self) -> Iterable[tuple[str, str]]:
+        """Return all models: those that were named, and those of vendors that others are like."""
+        known = dict.fromkeys(self.models)
+        for vendor, like in self.likes.items():
+            known |= {(vendor, name): None for of, name in self.models if of == like}
+        return known
+
+    def of(self, key: tuple[str, str]) -> tuple[_Said, bool]:
+        """Return all that was said of a model, and whether that is all; a snapshot has what was said of its model."""
+        vendor, name = key
+        like = self.likes.get(vendor, "")
+        found: _Said = {**self.vendors.get(like, {}), **self._model((like, name)), **self.vendors.get(vendor, {}), **self._model(key)}
+        return found, any(each in self.whole for each in _bases(key, like))
+
+    def _model(self, key: tuple[str, str]) -> _Said:
+        vendor, name = key
+        base = {} if key in self.whole else self.models.get((vendor, base_name(name)), {})
+        return {**base, **self.models.get(key, {})}
+
+
+def _bases(key: tuple[str, str], like: str) -> Iterable[tuple[str, str]]:
     vendor, name = key
-    like = likes.get(vendor, "")
-    return {**vendors.get(like, {}), **models.get((like, name), {}), **vendors.get(vendor, {}), **models.get(key, {})}
+    return [(of, named) for of in (vendor, like) for named in (name, base_name(name))]
 
 
-def _entry(key: tuple[str, str], said: Mapping[str, Any], today: date) -> CatalogEntry:
-    traits = Traits.model_construct(**said)
-    capabilities = Capabilities(**{name: getattr(traits, name) for name in Capabilities.__dataclass_fields__})
-    return CatalogEntry(*key, traits.as_of, traits.context_tokens, traits.max_output_tokens, _prices(traits, today), capabilities)
+def _said(facts: Mapping[str, Any], where: str) -> _Said:
+    return {name: (value, where) for name, value in facts.items()}
+
+
+def _entry(key: tuple[str, str], sayings: _Sayings, today: date) -> CatalogEntry:
+    said, is_whole = sayings.of(key)
+    traits = Traits.model_construct(**{name: value for name, (value, _) in said.items()})
+    names = Capabilities.__dataclass_fields__
+    assumed = frozenset[str]() if is_whole else frozenset(names.keys() - said.keys())
+    capabilities = Capabilities(**{name: getattr(_ANYTHING if name in assumed else traits, name) for name in names})
+    origins = {name: where for name, (_, where) in said.items()}
+    if is_whole:
+        origins = dict.fromkeys(names, f"{_PACKAGE}, by default") | origins
+    limits = traits.context_tokens, traits.max_output_tokens
+    return CatalogEntry(*key, traits.as_of, *limits, _prices(traits, today), capabilities, origins, assumed)
 
 
 def _prices(traits: Traits, today: date) -> Prices | None:

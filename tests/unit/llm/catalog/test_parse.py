@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 from pydantic import JsonValue
 
-from agent_sdk.llm.catalog import Capabilities, Catalog, CatalogInvalid, CatalogSource
+from agent_sdk.core.model import ModelSettings
+from agent_sdk.llm.catalog import Asks, Capabilities, Catalog, CatalogInvalid, CatalogSource, check_settings
 
 TODAY = date(2026, 11, 23)
 MINI: dict[str, JsonValue] = {"vendor": "openai", "name": "mini", "prices": {"input": "0.25", "output": 2}, "context_tokens": 400}
@@ -55,6 +56,44 @@ def test_a_later_layer_overrides_what_it_says_and_leaves_the_rest() -> None:
     assert (entry.context_tokens, entry.capabilities.temperature, entry.as_of) == (400, "never", date(2026, 11, 20))
     assert entry.prices is not None
     assert catalog.as_of == date(2026, 11, 20)
+
+
+def test_prices_alone_lie_over_what_the_package_says_of_the_model_and_of_the_one_that_it_is_a_snapshot_of() -> None:
+    prices: JsonValue = {"input": 1, "output": 1}
+    named: list[dict[str, JsonValue]] = [{"vendor": "openai", "name": name, "prices": prices} for name in ("mini", "mini-2026-01-02")]
+    own = layer(*named)
+    catalog = CatalogSource().over(layer({**MINI, "reasoning": ["low"], "seed": True})).over(own, file="own.toml").catalog(TODAY)
+    for name in ("mini", "mini-2026-01-02"):
+        entry = catalog.find("openai", name)
+        assert entry is not None
+        assert (entry.context_tokens, entry.capabilities, entry.assumed) == (400, Capabilities(reasoning=("low",), seed=True), frozenset())
+        assert entry.prices is not None
+        assert entry.prices.base.input == 1
+        assert (entry.origins["prices"], entry.origins["context_tokens"]) == ("own.toml", "the package")
+        assert entry.origins["temperature"] == "the package, by default"
+
+
+def test_of_a_model_that_an_operators_file_alone_names_nothing_is_refused_that_nobody_said() -> None:
+    own = layer({"vendor": "openai", "name": "house", "prices": {"input": 1, "output": 1}, "temperature": "never"})
+    vendors: JsonValue = {"openai": {"seed": False}}
+    entry = CatalogSource().over(layer(vendors=vendors)).over(own, file="own.toml").catalog(TODAY).find("openai", "house")
+    assert entry is not None
+    assert {"reasoning", "cache", "tools", "output_modes"} <= entry.assumed
+    assert not {"temperature", "seed"} & entry.assumed
+    assert entry.origins["seed"] == "the package, of all of openai"
+    asked = ModelSettings(reasoning="high", cache="long", parallel_tool_calls=True, output_mode="native", tool_choice="required")
+    asks = Asks(has_tools=True, has_schema=True, has_images=True, has_files=True)
+    assert check_settings(entry, asked, asks) == []
+    refused = check_settings(entry, ModelSettings(temperature=1.0, seed=1), asks)
+    assert [each.code for each in refused] == ["temperature_refused", "seed_refused"]
+
+
+def test_a_twin_of_a_model_that_an_operators_file_alone_names_is_no_better_known() -> None:
+    package = layer(vendors={"twin": {"like": "openai"}})
+    own = layer({"vendor": "openai", "name": "house", "images": False})
+    entry = CatalogSource().over(package).over(own, file="own.toml").catalog(TODAY).find("twin", "house")
+    assert entry is not None
+    assert (entry.capabilities.images, "reasoning" in entry.assumed, entry.origins["images"]) == (False, True, "own.toml")
 
 
 def test_prices_are_overridden_as_a_whole() -> None:
