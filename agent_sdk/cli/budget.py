@@ -15,7 +15,7 @@ from agent_sdk.cli.options import JournalOption, JsonOption
 from agent_sdk.cli.perform import errors_as_json
 from agent_sdk.cli.report import to_json_text
 from agent_sdk.cli.terminal import Grid, emit, emit_grid, safe, tell
-from agent_sdk.core.budget import TENANT_SCOPE, Budget
+from agent_sdk.core.budget import NO_BUDGET, TENANT_SCOPE, Budget
 from agent_sdk.core.errors import RequestError
 from agent_sdk.core.ids import RunId
 from agent_sdk.runtime import Runtime
@@ -127,11 +127,18 @@ def _report(state: BudgetState, *, json: bool) -> None:
         return
     whose = "the tenant" if state.scope == TENANT_SCOPE else state.scope.replace("/", " ", 1)
     tell(f"budget of {safe(whose)}")
+    if not state.is_counted:
+        emit("no limit, spending not counted")
+        if state.scope.startswith("run/"):
+            tell(f"what the run used: agent-sdk runs show {state.scope.removeprefix('run/')}")
+        return
     cells = [
         (unit, *("none" if value is None else f"{value:,f}" if unit == "usd" else f"{value:,}" for value in row.values()))
         for unit, row in _rows(state).items()
     ]
     emit_grid(Grid(("UNIT", "LIMIT", "SPENT", "RESERVED", "LEFT"), cells))
+    if state.limit == NO_BUDGET:
+        tell("no limit any more: what runs spend that begin now is not counted")
 
 
 def _rows(state: BudgetState) -> dict[str, dict[str, Amount | None]]:
@@ -141,8 +148,8 @@ def _rows(state: BudgetState) -> dict[str, dict[str, Amount | None]]:
     return {
         unit: {
             "limit": limit,
-            "spent": spent[unit],
-            "reserved": held[unit],
+            "spent": spent[unit] if state.is_counted else None,
+            "reserved": held[unit] if state.is_counted else None,
             "left": None if limit is None else max(limit - spent[unit] - held[unit], 0),
         }
         for unit, limit in limits.items()

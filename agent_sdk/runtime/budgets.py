@@ -27,12 +27,16 @@ class Spending:
 
 @frozen
 class BudgetState:
-    """How a budget stands: what was `settled` is spent, what is `reserved` may still be. A limit may have been lowered below these."""
+    """How a budget stands: what was `settled` is spent, what is `reserved` may still be. A limit may have been lowered below these.
+
+    What is spent is counted only under a limit, of whichever unit: `is_counted` is False where there never was one, and nothing is known.
+    """
 
     scope: str
     limit: Budget
     reserved: Spending
     settled: Spending
+    is_counted: bool = True
 
 
 @dataclass(slots=True)
@@ -79,10 +83,11 @@ def scope_of(session: str | None, run: RunId | None) -> str:
 
 async def read_budget(journal: Journal, tenant: TenantId, scope: str) -> BudgetState:
     """Return how a scope's budget stands; where none was ever set, nothing is limited and nothing counted."""
-    rows = [await journal.ledger(tenant, row_name(scope, unit)) or LedgerRow(scope, None, 0, 0) for unit in UNITS]
+    found = [await journal.ledger(tenant, row_name(scope, unit)) for unit in UNITS]
+    rows = [row or LedgerRow(scope, None, 0, 0) for row in found]
     usd, tokens, calls = (row.limit for row in rows)
     limit = Budget(None if usd is None else to_usd(usd), tokens, calls)
-    return BudgetState(scope, limit, _spending(row.reserved for row in rows), _spending(row.settled for row in rows))
+    return BudgetState(scope, limit, _spending(row.reserved for row in rows), _spending(row.settled for row in rows), any(found))
 
 
 async def write_budget(journal: Journal, tenant: TenantId, scope: str, budget: Budget) -> None:

@@ -64,6 +64,21 @@ def test_a_budget_of_the_tenant_is_set_and_shown(command: Command, path: Path) -
     assert rows(command("budget", "show")) == rows(result)
 
 
+def test_spending_that_nobody_counts_is_not_shown_as_none(command: Command, path: Path) -> None:
+    for words in ((), ("--session", "talk")):
+        result = command("budget", "show", *words)
+        assert (result.exit_code, result.stdout) == (0, "no limit, spending not counted\n")
+        record = json.loads(command("budget", "show", *words, "--json").stdout)
+        assert record["usd"] == {"limit": None, "spent": None, "reserved": None, "left": None}
+
+
+def test_a_limit_that_was_removed_leaves_what_was_counted_under_it(command: Command, path: Path) -> None:
+    result = command("budget", "set", "--run", "bbbb", "--calls", "none")
+    assert rows(result)["calls"] == ["none", "2", "1", "none"]
+    assert "no limit any more: what runs spend that begin now is not counted" in result.stderr
+    assert rows(command("budget", "set", "--calls", "3"))["calls"] == ["3", "0", "0", "3"]
+
+
 def test_what_is_not_named_stays_and_none_removes(command: Command, path: Path) -> None:
     command("budget", "set", "--usd", "1", "--calls", "7", "--session", "talk")
     result = command("budget", "set", "--calls", "none", "--session", "talk", "--json")
