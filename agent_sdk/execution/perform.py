@@ -16,7 +16,7 @@ from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import StepState
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, user_message
-from agent_sdk.core.model import AttemptStarted, ModelReply, ModelRequest, Progress, ReplyDone
+from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest, Progress, ReplyDone, TextDelta
 from agent_sdk.core.plan import ModelStep
 from agent_sdk.core.ports import Model, TokenDelta, Tool
 from agent_sdk.core.run import Run
@@ -78,16 +78,22 @@ class Performer:
             return timed_out(limit_s) if isinstance(error, OutOfTime) else failed(error)
 
     async def reply(self, request: ModelRequest) -> ModelReply:
-        """Ask the model, streaming to whoever follows the run's tokens.
+        """Ask the model, streaming to whoever follows the run's tokens; who begins to in the midst of a reply is shown it whole.
 
         Raises:
             ModelError: the model failed, after the retries of its wrapper.
         """
         if self.parts.model is None:
             raise ModelNotNamed(f"agent {self.run.created.agent if self.run.created else ''!r} names no model")
-        if not self.parts.tokens.wants(self.run.run_id):
-            return await self.parts.model.complete(request)
-        return await self._streamed(self.parts.model, request)
+        if self.parts.tokens.wants(self.run.run_id):
+            return await self._streamed(self.parts.model, request)
+        reply = await self.parts.model.complete(request)
+        if self.parts.tokens.wants(self.run.run_id):
+            text: list[Delta] = [TextDelta(reply.message.text)] if reply.message.text else []
+            attempt = self._next_streamed(request.id)
+            for index, delta in enumerate([*text, ReplyDone(reply)]):
+                self.parts.tokens.publish(TokenDelta(self.run.run_id, self.run.head, request.id, attempt, index, delta))
+        return reply
 
     async def _streamed(self, model: Model, request: ModelRequest) -> ModelReply:
         reply: ModelReply | None = None

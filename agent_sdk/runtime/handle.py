@@ -9,8 +9,8 @@ from agent_sdk.core.agent import Limits
 from agent_sdk.core.errors import RequestError, RunCancelled, RunExpired, RunFailed, RunSuspended, RunWaits
 from agent_sdk.core.events import Fact, RunReleased
 from agent_sdk.core.frozen import frozen
-from agent_sdk.core.ids import PrincipalId, RunId
-from agent_sdk.core.model import TextDelta
+from agent_sdk.core.ids import PrincipalId, RunId, StepId
+from agent_sdk.core.model import AttemptStarted, ReplyDone, TextDelta
 from agent_sdk.core.ports import RunFilter, RunRow, TokenDelta
 from agent_sdk.core.run import ENDS, Run
 from agent_sdk.execution import decode_all, load_facts, load_run
@@ -117,7 +117,7 @@ class RunHandle(Generic[OutputT]):
             pass
 
     async def stream_text(self) -> AsyncIterator[str]:
-        """Yield the text of replies as it comes.
+        """Yield the text of replies as it comes. What a slow reader missed of one follows when the reply is done.
 
         Raises:
             RequestError: the agent's answers are validated, and text cannot be taken back: use `stream`.
@@ -126,9 +126,22 @@ class RunHandle(Generic[OutputT]):
             raise RequestError(
                 "text cannot be streamed from an agent whose output is validated", hint="use stream(), which can take back what it showed"
             )
+        shown: dict[StepId, str] = {}
         async for item in self.stream():
-            if isinstance(item, TokenDelta) and isinstance(item.delta, TextDelta):
-                yield item.delta.text
+            if not isinstance(item, TokenDelta):
+                continue
+            match item.delta:
+                case TextDelta(text=text):
+                    shown[item.step] = shown.get(item.step, "") + text
+                    yield text
+                case AttemptStarted():
+                    shown.pop(item.step, None)
+                case ReplyDone(reply=reply):
+                    missed = reply.message.text.removeprefix(known := shown.pop(item.step, ""))
+                    if missed and reply.message.text.startswith(known):
+                        yield missed
+                case _:
+                    pass
 
     async def cancel(self, *, by: PrincipalId | None = None, note: str | None = None) -> None:
         """Ask for the run's end; whoever performs it ends it within a second.

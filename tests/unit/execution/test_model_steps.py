@@ -153,6 +153,21 @@ async def test_a_mended_reply_is_streamed_as_a_further_attempt() -> None:
     assert [delta.attempt for delta in tokens.deltas] == [1, 2, 2, 3, 3]
 
 
+@pytest.mark.parametrize("text", ["right", ""])
+async def test_who_begins_to_listen_in_the_midst_of_a_reply_is_shown_it_whole(text: str) -> None:
+    tokens = Tokens()
+
+    async def answer(_request: ModelRequest) -> ModelReply:
+        tokens.listens = True
+        return reply(text)
+
+    world = World([], [answer, "done"], tokens=tokens)
+    assert await world.drive() == "ended"
+    first = [delta for delta in tokens.deltas if delta.step == tokens.deltas[0].step]
+    assert [delta.index for delta in first] == list(range(len(first)))
+    assert [delta.delta for delta in first] == [*([TextDelta(text)] if text else []), ReplyDone(reply(text))]
+
+
 async def test_a_stream_without_a_reply_fails_the_run() -> None:
     world = World([], model=Streams([TextDelta("well")]), tokens=Tokens(listens=True))
     assert await world.drive() == "ended"

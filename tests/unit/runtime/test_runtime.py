@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -33,9 +34,11 @@ from agent_sdk.config import load_settings
 from agent_sdk.core.errors import JournalCorrupt, NotFound, RunEnded
 from agent_sdk.core.events import RunCreated, StepStarted
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
-from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.messages import Message, TextPart
+from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest, ReasoningDelta, ReplyDone, TextDelta
 from agent_sdk.core.plan import Plan, ToolStep
 from agent_sdk.core.ports import TokenDelta
+from agent_sdk.core.usage import NO_USAGE
 from agent_sdk.observability import configure_logging, trace_id_of
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
 
@@ -245,6 +248,34 @@ async def test_stream_text_yields_the_reply_as_it_comes() -> None:
     async with Runtime.open(app=App([agent])) as runtime:
         run = await runtime.start(agent, "count")
         assert "".join([text async for text in run.stream_text()]) == "one two three"
+
+
+async def test_stream_text_brings_what_a_slow_reader_missed_of_a_reply() -> None:
+    agent = adder(said := "".join(f"word{number} " for number in range(3000)))
+    async with Runtime.open(app=App([agent])) as runtime:
+        run = await runtime.start(agent, "count")
+        pieces = [text async for text in run.stream_text()]
+    assert "".join(pieces) == said
+    assert len(pieces) < 3000, "the model said it faster than anybody reads"
+
+
+class Retold:
+    """A model that begins twice, and says more in the whole than it streams."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        for delta in (TextDelta("wr"), AttemptStarted(2), ReasoningDelta("so"), TextDelta("righ")):
+            yield delta
+        yield ReplyDone(await self.complete(request))
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        return ModelReply(Message("assistant", (TextPart("right"),)), NO_USAGE)
+
+
+async def test_stream_text_goes_on_from_what_the_newest_attempt_said() -> None:
+    agent: Agent[None, str] = Agent(name="a", model=Retold())
+    async with Runtime.open(app=App([agent])) as runtime:
+        run = await runtime.start(agent, "count")
+        assert [text async for text in run.stream_text()] == ["wr", "righ", "t"]
 
 
 async def test_stream_yields_deltas_with_their_place() -> None:
