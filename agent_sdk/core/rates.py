@@ -1,7 +1,7 @@
 """How much may be asked of models in a time, and when to stop: rules, limits, and the ports of what keeps count."""
 
 from collections.abc import Sequence
-from math import ceil, isfinite
+from math import ceil
 from typing import Literal, NamedTuple, Protocol
 
 from agent_sdk.core.errors import ConfigError
@@ -11,6 +11,9 @@ from agent_sdk.core.ids import TenantId
 RateScope = Literal["tenant", "key", "model"]
 SLOTS = 60
 """Into how many slots a limit's period is cut: what was taken comes back when its slot is a whole period old, 1/60 of it late at most."""
+MOST = 10**12
+LONGEST_PERIOD_S = 366 * 86_400.0
+"""More than this is no limit, and would not fit the numbers that the stores count in."""
 LONGEST_PAUSE_S = 3600.0
 """A vendor that wants a longer pause is asked again after this."""
 
@@ -20,7 +23,8 @@ class RateRule:
     """What each model, key (an account, by a plain name), tenant, or combination of them may have; None means no limit.
 
     `requests` and `tokens` (in and out together) are those of any period of `period_s` seconds, whenever it begins; `concurrency` is how
-    many calls may be under way. `RateRule(("key", "model"), requests=500)` is what most vendors mean by a rate limit.
+    many calls may be under way. `RateRule(("key", "model"), requests=500)` is what most vendors mean by a rate limit. A rule `of` one tenant
+    holds for that alone, in the place of the one that goes by the same for all tenants.
 
     Raises:
         ConfigError: the rule limits nothing, or is not one that can be kept.
@@ -31,17 +35,24 @@ class RateRule:
     tokens: int | None = None
     concurrency: int | None = None
     period_s: float = 60.0
+    of: TenantId | None = None
 
     def __post_init__(self) -> None:
         if not self.by or len(set(self.by)) < len(self.by) or not set(self.by) <= {"tenant", "key", "model"}:
             raise ConfigError(f"a rate limit cannot go by {self.by!r}", hint='name each of "tenant", "key" and "model" at most once')
+        if self.of is not None and "tenant" not in self.by:
+            raise ConfigError(f"a rate limit by {', '.join(self.by)} cannot be that of tenant {self.of!r}", hint='let it go by "tenant" too')
         amounts = {"requests": self.requests, "tokens": self.tokens, "concurrency": self.concurrency}
         for unit, amount in amounts.items():
-            if amount is not None and amount < 1:
+            if amount is None:
+                continue
+            if type(amount) is not int or amount > MOST:
+                raise ConfigError(f"a rate limit cannot be {amount!r} {unit}", hint="give a whole number, at most a million millions")
+            if amount < 1:
                 raise ConfigError(f"a rate limit of {amount} {unit} lets nothing pass", hint="give at least 1, or leave it out")
         if all(amount is None for amount in amounts.values()):
             raise ConfigError(f"the rate limit by {', '.join(self.by)} limits nothing", hint="give requests, tokens or concurrency")
-        if not (isfinite(self.period_s) and self.period_s >= 0.001):
+        if not 0.001 <= self.period_s <= LONGEST_PERIOD_S:
             raise ConfigError(f"a rate limit's period is {self.period_s} s", hint="give it in seconds; a minute is 60")
 
 

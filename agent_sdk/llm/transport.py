@@ -104,7 +104,7 @@ class WireProtocol(Protocol):
 class HttpModel:
     """A model behind one vendor's protocol, or any server that speaks it.
 
-    The session opens with the first question, belongs to the event loop that asked it, and is closed by `close`. A stream that is left
+    Each event loop that asks has connections of its own, from its first question on, and closes them by `close`. A stream that is left
     early must be closed, as by `contextlib.aclosing`.
     """
 
@@ -112,12 +112,12 @@ class HttpModel:
         self._options = options
         self._protocol = protocol
         self._place = options.place
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._headers: Mapping[str, str] = {}
 
     async def close(self) -> None:
-        """Close all connections; a later question opens new ones."""
-        session, self._session = self._session, None
+        """Close all connections of this event loop; a later question opens new ones."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
         if session is not None:
             await session.close()
 
@@ -228,7 +228,7 @@ class HttpModel:
         return refusal(response.status, response.headers, said, self._place, errors)
 
     async def _send(self, outgoing: Outgoing) -> aiohttp.ClientResponse:
-        session = self._session or self._open()
+        session = self._sessions.get(asyncio.get_running_loop()) or self._open()
         headers = {**self._headers, **outgoing.headers} if outgoing.headers else self._headers
         request = HttpRequest(self._options.url(outgoing.path), headers, outgoing.body)
         if self._options.sign is not None:
@@ -266,13 +266,17 @@ class HttpModel:
             **self._protocol.headers(),
             **self._options.headers,
         }
-        self._session = aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # how many questions are asked at once is bounded by who asks
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=self._options.proxy,
             timeout=aiohttp.ClientTimeout(connect=self._options.timeouts.connect_s),
         )
-        return self._session
+        for loop in tuple(self._sessions):
+            if loop.is_closed() and (ended := self._sessions.pop(loop, None)) is not None:
+                ended.detach()  # its connections ended with its loop, and nobody can close them any more
+        self._sessions[asyncio.get_running_loop()] = session
+        return session
 
     def _too_large(self) -> ReplyInvalid:
         return ReplyInvalid(f"{self._place.url} sent more than {self._options.max_reply_bytes:,} bytes")

@@ -262,3 +262,35 @@ async def test_what_a_server_calls_itself_and_the_exchange_can_be_kept_and_shown
     assert last.reply.request_id == "\ufffd\ufffd\ufffd[2Jreq [secret]"
     assert last.reply.model.startswith("\ufffd[31mmmm")
     assert len(last.reply.model) < 1000
+
+
+def test_a_model_is_asked_from_one_event_loop_after_another_and_from_two_at_once() -> None:
+    async def scene() -> None:
+        async with listening(CHAT) as (url, heard):
+            model = OpenAIChat(OpenAIOptions(KEY, url))
+
+            async def ask() -> str:
+                try:
+                    return (await model.complete(REQUEST)).message.text
+                finally:
+                    await model.close()
+
+            async def ask_twice() -> list[str]:
+                return [(await model.complete(REQUEST)).message.text, await asyncio.to_thread(asyncio.run, ask()), await ask()]
+
+            for _ in range(2):
+                assert await asyncio.to_thread(asyncio.run, ask_twice()) == ["Hello."] * 3
+            assert len(heard) == 6
+
+    asyncio.run(scene())
+
+
+def test_a_loop_that_ended_without_a_word_leaves_the_model_to_the_next() -> None:
+    async def scene() -> None:
+        async with listening(CHAT) as (url, _):
+            model = OpenAIChat(OpenAIOptions(KEY, url))
+            assert (await asyncio.to_thread(asyncio.run, model.complete(REQUEST))).message.text == "Hello."
+            assert (await model.complete(REQUEST)).message.text == "Hello."
+            await model.close()
+
+    asyncio.run(scene())

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from agent_sdk.core.errors import ConfigError
@@ -14,14 +16,19 @@ from agent_sdk.core.rates import SLOTS, RateLimit, RateRule, RateScope
         (("model",), {"requests": 0}, "lets nothing pass"),
         (("key",), {"tokens": -5}, "lets nothing pass"),
         (("tenant",), {"concurrency": 0}, "lets nothing pass"),
+        (("model",), {"requests": 1.5}, "cannot be 1.5 requests"),
+        (("model",), {"requests": float("nan")}, "cannot be nan requests"),
+        (("model",), {"tokens": True}, "cannot be True tokens"),
+        (("model",), {"tokens": 10**30}, "cannot be 1000"),
+        (("model",), {"concurrency": "5"}, "cannot be '5' concurrency"),
     ],
 )
-def test_a_rule_that_cannot_be_kept_is_refused(by: tuple[RateScope, ...], amounts: dict[str, int], complaint: str) -> None:
+def test_a_rule_that_cannot_be_kept_is_refused(by: tuple[RateScope, ...], amounts: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         RateRule(by, amounts.get("requests"), amounts.get("tokens"), amounts.get("concurrency"))
 
 
-@pytest.mark.parametrize("period_s", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("period_s", [0.0, -1.0, float("nan"), float("inf"), 1e15])
 def test_a_period_is_a_time_above_nothing(period_s: float) -> None:
     with pytest.raises(ConfigError, match="period"):
         RateRule(("model",), requests=1, period_s=period_s)
