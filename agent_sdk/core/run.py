@@ -355,7 +355,8 @@ class Run:
     def _called(self, event: ModelCalled, epoch: int) -> None:
         self._used(event.usage, epoch, 1)
         for attempt in event.attempts:  # each by itself: what one try cost is known, though another's cost is not
-            self._used(attempt.usage, epoch, 0 if attempt.usage is None else 1)
+            if attempt.usage is not None:
+                self._used(attempt.usage, epoch, 1)
         self.retries += max(0, len(event.attempts) - 1)
         if event.purpose == "step":
             return
@@ -367,21 +368,24 @@ class Run:
         self.asked = event.step
         self.last_reply, self.last_stop = event.message, event.stop
         self.label = self.label.join(event.label or UNKNOWN_SOURCE)
-        if event.purpose != "turn":
-            return
+        if event.purpose == "turn":
+            self._turned(event)
+
+    def _turned(self, event: ModelCalled) -> None:
+        """Take a turn of the loop: the calls of the reply become steps."""
         self._measure(event.usage.input_tokens)
         self.turn += 1
-        signature = tuple((call.tool, call.digest) for call in event.calls)
+        signature = tuple([(call.tool, call.digest) for call in event.calls])  # a list is twice as fast here as a generator
         self.same_turns = self.same_turns + 1 if signature and signature == self.signature else 0
         self.signature = signature
-        self.calls = tuple(call.id for call in event.calls)
+        self.calls = tuple([call.id for call in event.calls])
         self.open_calls = len(self.calls)
+        args: dict[StepId, dict[str, JsonValue]] = {}
         if event.message is not None:
             self.conversation.add(event.message)
-        specs = {part.id: part for part in event.message.tool_calls} if event.message is not None else {}
+            args = {part.id: part.args for part in event.message.tool_calls if part.args is not None}
         for call in event.calls:
-            part = specs.get(call.id)
-            spec = ToolStep(call.id, call.tool, part.args) if part is not None and part.args is not None else None
+            spec = ToolStep(call.id, call.tool, args[call.id]) if call.id in args else None
             self.graph.add_ready(StepState(call.id, call.tool, spec, args_digest=call.digest))
         self.state = "running" if self.calls else "planning"
 

@@ -44,7 +44,7 @@ def unbegun_calls(run: Run) -> list[ToolCallPart]:
     if not run.open_calls or run.last_reply is None:
         return []
     steps = run.graph.steps
-    return [call for call in run.last_reply.tool_calls if steps[call.id].status == "ready" and not steps[call.id].attempt]
+    return [call for call in run.last_reply.tool_calls if (state := steps[call.id]).status == "ready" and not state.attempt]
 
 
 def refused(step: StepId, findings: Sequence[Finding]) -> CheckRefused:

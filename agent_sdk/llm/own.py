@@ -1,12 +1,13 @@
 """The boundary to a model of the user's own: whatever it raises or returns becomes a reply of the port, or a `ModelError`."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
 from typing import cast, get_args
 
 from agent_sdk.core.codec import dump
 from agent_sdk.core.errors import AgentSDKError, ModelError
 from agent_sdk.core.frozen import frozen
+from agent_sdk.core.messages import Part, ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone, Stop
 from agent_sdk.core.ports import Model
 from agent_sdk.core.strict_json import require_storable
@@ -59,15 +60,12 @@ def _checked(reply: object) -> ModelReply:
     """Return the reply, if the journal can keep it."""
     if not isinstance(reply, ModelReply):
         raise ModelError(f"the model object returned a {type(reply).__name__}", hint="return a ModelReply")
-    calls = reply.message.tool_calls
-    if len(calls) > MAX_CALLS:
+    if len(reply.message.tool_calls) > MAX_CALLS:
         raise ModelError(f"the model object gave {TOO_MANY}", hint="ask for less at once")
     try:
-        for call in calls:
-            require_storable(call.args)
-        dump(reply.message)
         _require_named(reply)
-    except ValueError as error:
+        "".join([text for part in reply.message.parts for text in _texts(part)]).encode()
+    except (TypeError, ValueError) as error:
         raise ModelError(
             f"the model object's reply cannot be kept: {error}", hint="reply in whole characters and plain JSON data"
         ) from error
@@ -82,10 +80,27 @@ def _require_named(reply: ModelReply) -> None:
     Raises:
         ValueError: the journal could not keep it, or read it again.
     """
-    names = cast("tuple[object, ...]", (reply.model, reply.request_id or ""))
-    if reply.stop not in _STOPS or not all(isinstance(name, str) for name in names):
+    model, request_id = cast("tuple[object, object]", (reply.model, reply.request_id or ""))
+    if reply.stop not in _STOPS or not isinstance(model, str) or not isinstance(request_id, str):
         raise ValueError(f"model, request_id and stop are {reply.model!r}, {reply.request_id!r} and {reply.stop!r}")
-    "".join(map(str, names)).encode()
+    f"{model}{request_id}{reply.message.protocol or ''}".encode()
+
+
+def _texts(part: Part) -> Sequence[str]:
+    """Return what a part says, which must be text that UTF-8 can hold.
+
+    Raises:
+        ValueError: there is more in it, and the journal could not keep that.
+    """
+    match part:
+        case ToolCallPart():
+            require_storable(part.args)
+            return part.id, part.tool, part.raw or "", part.problem or "", part.signature or ""
+        case TextPart() | ReasoningPart():
+            return part.text, part.signature or ""
+        case _:
+            dump(part)
+            return ()
 
 
 def _check_usage(error: AgentSDKError) -> None:
@@ -95,13 +110,8 @@ def _check_usage(error: AgentSDKError) -> None:
 
 
 def _is_possible(usage: Usage) -> bool:
-    counts: tuple[object, ...] = (
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_tokens,
-        usage.reasoning_tokens,
-        usage.cache_write_tokens,
-    )
     cost = cast("object", usage.cost_usd)
-    is_counted = all(type(each) is int and 0 <= each <= MOST_TOKENS for each in counts)
-    return is_counted and (cost is None or (isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost <= _MOST_USD))
+    for each in (usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens, usage.cache_write_tokens):
+        if type(each) is not int or not 0 <= each <= MOST_TOKENS:
+            return False
+    return cost is None or (isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost <= _MOST_USD)
