@@ -6,7 +6,7 @@ BASE_S = 0.5
 CAP_S = 30.0
 BUDGET_CAP_S = 30.0
 LOOK_S, LOOK_CAP_S = 120.0, 86_400.0
-"""A budget that is spent is looked at again all the same, ever more seldom: it may have been raised just before the run began to wait."""
+"""A budget that is spent is looked at again all the same, ever more seldom: whoever raised it may have died before all runs were told."""
 
 
 def delay_before(attempt: int, random: Random, *, retry_after_s: float | None = None) -> float:

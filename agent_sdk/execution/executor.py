@@ -206,7 +206,10 @@ class Executor:
             pause_s = pause_for_budget(self._run.purse.refusals, self._parts.random, is_passing=lacking.is_passing)
         times = self._time.now_us() + int(pause_s * 1_000_000), self._deadline_at, next_wake(self._run)
         wake_at = min(at for at in times if at is not None)
-        return await self._exits.waiting(RunWaiting("budget", tuple(self._run.graph.running), wake_at, shortfall=lacking))
+        outcome = await self._exits.waiting(RunWaiting("budget", tuple(self._run.graph.running), wake_at, shortfall=lacking))
+        if outcome is not None:
+            await self._spending.heed_raise(lacking)
+        return outcome
 
     async def _end_waits(self) -> None:
         """Post what ended waits since one looked: each is folded before the next is looked for, since one may take what another wants.

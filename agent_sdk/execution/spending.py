@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from agent_sdk.core.budget import NOTHING, Amounts, Meter, PriceUnknown, Shortfall, ledger_rows
-from agent_sdk.core.errors import ModelError
+from agent_sdk.core.errors import ModelError, RequestError
 from agent_sdk.core.events import BudgetReserved, BudgetSettled, Event, StepRetried
 from agent_sdk.core.model import Attempt, ModelRequest
-from agent_sdk.core.ports import Journal, LedgerChange, LedgerRow
+from agent_sdk.core.ports import InboxDraft, Journal, LedgerChange, LedgerRow
 from agent_sdk.core.run import Run
 from agent_sdk.core.sizes import size_of
 from agent_sdk.execution.sequencer import Sequencer
@@ -144,6 +144,13 @@ class Spending:
             return [], []
         changes = [LedgerChange(row, -held.in_unit(unit), spent.in_unit(unit)) for row, unit in ledger_rows(purse.scopes)]
         return [BudgetSettled(spent, (held - spent).at_least(NOTHING))], changes
+
+    async def heed_raise(self, lacking: Shortfall) -> None:
+        """Wake the run where the budget was raised before it was seen to wait: whoever raises one tells the runs that wait by then."""
+        row = await self.journal.ledger(self.run.tenant, lacking.row)
+        if row is not None and (row.limit is None or row.limit > lacking.limit):
+            with suppress(RequestError):  # it has ended, or is gone: others were faster
+                await self.journal.put(self.run.tenant, self.run.run_id, InboxDraft("wake", {"budget": True}))
 
     async def _rows(self) -> list[LedgerRow | None]:
         return [await self.journal.ledger(self.run.tenant, row) for row, _ in ledger_rows(self.run.purse.scopes)]
