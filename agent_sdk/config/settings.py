@@ -21,10 +21,12 @@ from agent_sdk.config.values import (
     wrong,
 )
 from agent_sdk.config.vendors import AnthropicSettings, GeminiSettings, OpenAISettings
+from agent_sdk.core.ids import TenantId
 from agent_sdk.core.model import ModelSettings, OutputMode, Reasoning
 from agent_sdk.core.rates import RateRule, RateScope
 
-_LIMITED = re.compile(r"tenant|(?!tenant\b)[a-z][a-z0-9_-]*(?::[\x21-\x7e]+)?")
+_LIMITED = re.compile(r"[a-z][a-z0-9_-]*(?::[\x21-\x7e]+)?")
+_TENANT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 
 def _rate_limits(value: object) -> "dict[str, RateLimitSettings]":
@@ -36,8 +38,10 @@ def _rate_limits(value: object) -> "dict[str, RateLimitSettings]":
 
 def _limited(name: object) -> str:
     if not isinstance(name, str) or not _LIMITED.fullmatch(name):
-        raise wrong("a limit is that of a model, openai:gpt-5-mini, of a vendor, openai, or of each tenant, tenant")
-    vendor = name.partition(":")[0]
+        raise wrong("a limit is that of a model, openai:gpt-5-mini, of a vendor, openai, of each tenant, tenant, or of one, tenant:acme")
+    vendor, colon, rest = name.partition(":")
+    if vendor == "tenant" and colon and not re.fullmatch(_TENANT, rest):
+        raise wrong("a tenant's name has letters, digits, '.', '_' and '-', as in tenant:acme")
     if vendor not in {*VENDORS, "object", "tenant"}:
         raise wrong(f"nobody speaks to {vendor}; there are {', '.join(VENDORS)}")
     return name
@@ -91,15 +95,15 @@ class ModelCallSettings(Section):
 
 
 class RateLimitSettings(Section):
-    """How much may be asked of a model, of a vendor or for each tenant; None means no limit."""
+    """How much may be asked of a model, of a vendor, for each tenant or for one; None means no limit."""
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
     tokens_per_minute: int | None = Field(default=None, ge=1, le=100_000_000_000)
     concurrent: int | None = Field(default=None, ge=1, le=1_000_000)
 
-    def rule(self, *by: RateScope) -> RateRule:
-        """Return the limit as a rule for each of what it goes by."""
-        return RateRule(by, self.requests_per_minute, self.tokens_per_minute, self.concurrent)
+    def rule(self, *by: RateScope, of: TenantId | None = None) -> RateRule:
+        """Return the limit as a rule for each of what it goes by, or of one tenant alone."""
+        return RateRule(by, self.requests_per_minute, self.tokens_per_minute, self.concurrent, of=of)
 
 
 class BreakerSettings(Section):
@@ -183,7 +187,7 @@ class Settings(Section):
     app: Annotated[str | None, AfterValidator(app_name), Expects("module:app, or null")] = None
     journal: Annotated[str, AfterValidator(journal_url), Expects("a URL such as sqlite:///agent.db")] = "sqlite:///agent.db"
     tenant: Annotated[str, Expects("1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit")] = Field(
-        default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+        default="default", pattern=f"^{_TENANT}$"
     )
     dispatch: Annotated[str | None, AfterValidator(dispatch_url), Expects("a URL such as nats://localhost:4222, or null")] = None
     catalog: Annotated[str | None, Expects("the path of a catalog of models, or null")] = Field(default=None, min_length=1, max_length=4096)
@@ -191,7 +195,7 @@ class Settings(Section):
     rate_limits: Annotated[
         Mapping[str, RateLimitSettings],
         PlainValidator(_rate_limits),
-        Expects("a mapping of models, vendors or `tenant` to their limits"),
+        Expects("a mapping of models, vendors, `tenant` or `tenant:NAME` to their limits"),
     ] = {}
     rate_store: Annotated[str | None, AfterValidator(store_url), Expects("a URL such as redis://localhost:6379, or null")] = None
     rate_max_wait_s: float = Field(default=60.0, ge=0, le=86_400)
@@ -216,6 +220,9 @@ class Settings(Section):
         return {f"{vendor}.sign": own.sign for vendor, own in vendors.items() if own.sign is not None}
 
     def rate_rules(self, vendor: str, name: str) -> tuple[RateRule, ...]:
-        """Return the rules that hold for a model: its own, its vendor's, and that of each tenant for all models together."""
+        """Return the rules that hold for a model: its own, its vendor's, and those of each tenant, or of one, for all models together."""
         by: dict[str, tuple[RateScope, ...]] = {f"{vendor}:{name}": ("key", "model"), vendor: ("key",), "tenant": ("tenant",)}
-        return tuple(self.rate_limits[key].rule(*scopes) for key, scopes in by.items() if key in self.rate_limits)
+        general = [self.rate_limits[key].rule(*scopes) for key, scopes in by.items() if key in self.rate_limits]
+        prefix = "tenant:"
+        named = {key.removeprefix(prefix): limit for key, limit in self.rate_limits.items() if key.startswith(prefix)}
+        return (*general, *(limit.rule("tenant", of=TenantId(name)) for name, limit in named.items()))

@@ -23,8 +23,8 @@ class RateRule:
     """What each model, key (an account, by a plain name), tenant, or combination of them may have; None means no limit.
 
     `requests` and `tokens` (in and out together) are those of any period of `period_s` seconds, whenever it begins; `concurrency` is how
-    many calls may be under way. `RateRule(("key", "model"), requests=500)` is what most vendors mean by a rate limit. A rule `of` one tenant
-    holds for that alone, in the place of the one that goes by the same for all tenants.
+    many calls may be under way. `RateRule(("key", "model"), requests=500)` is what most vendors mean by a rate limit.
+    A rule `of` one tenant holds for that alone, in the place of the one that goes by the same for all tenants.
 
     Raises:
         ConfigError: the rule limits nothing, or is not one that can be kept.
@@ -41,7 +41,9 @@ class RateRule:
         if not self.by or len(set(self.by)) < len(self.by) or not set(self.by) <= {"tenant", "key", "model"}:
             raise ConfigError(f"a rate limit cannot go by {self.by!r}", hint='name each of "tenant", "key" and "model" at most once')
         if self.of is not None and "tenant" not in self.by:
-            raise ConfigError(f"a rate limit by {', '.join(self.by)} cannot be that of tenant {self.of!r}", hint='let it go by "tenant" too')
+            raise ConfigError(
+                f"a rate limit by {', '.join(self.by)} cannot be that of tenant {self.of!r}", hint='let it go by "tenant" too'
+            )
         amounts = {"requests": self.requests, "tokens": self.tokens, "concurrency": self.concurrency}
         for unit, amount in amounts.items():
             if amount is None:

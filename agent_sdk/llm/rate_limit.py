@@ -31,13 +31,16 @@ class LimitsOf:
         self._key = key
         self.of = lru_cache(maxsize=_REMEMBERED)(self._make)
         self.counts_tokens = any(rule.tokens is not None for rule in rules)
-        names = [limit.name for limit in self._make("", TenantId(""))]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ConfigError(f"two rate limits go by the same: {min(twice)}", hint="keep the smaller one")
+        for tenant in {TenantId(""), *(rule.of for rule in rules if rule.of is not None)}:
+            names = [limit.name for limit in self._make("", tenant)]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ConfigError(f"two rate limits go by the same: {min(twice)}", hint="keep the smaller one")
 
     def _make(self, model: str, tenant: TenantId) -> tuple[RateLimit, ...]:
         values: dict[RateScope, str] = {"tenant": tenant, "key": self._key, "model": model}
-        limits = [_limit(rule, values) for rule in self._rules]
+        named = {frozenset(rule.by) for rule in self._rules if rule.of == tenant}
+        holding = [rule for rule in self._rules if rule.of == tenant or (rule.of is None and frozenset(rule.by) not in named)]
+        limits = [_limit(rule, values) for rule in holding]
         if not self._rules or set(self._rules[-1].by) != set(_VENDORS):
             limits.append(RateLimit(f"{_place(_VENDORS, values)}/vendor"))
         return tuple(limits)

@@ -8,7 +8,8 @@ from itertools import count
 import pytest
 
 from agent_sdk.core.ids import TenantId
-from agent_sdk.core.rates import Permit, RateLimit, RateStore
+from agent_sdk.core.rates import Permit, RateLimit, RateRule, RateStore
+from agent_sdk.llm.rate_limit import LimitsOf
 from tests.contract.rate_stores import STORES, OpenStore
 
 FIVE = RateLimit("rate limit five", requests=5, period_s=0.5)
@@ -124,6 +125,15 @@ async def test_the_limits_of_tenants_are_their_own(store: RateStore) -> None:
     limits = [RateLimit(f"tenant={name}/requests", TenantId(name), requests=1) for name in ("acme", "zeta")]
     assert [await wait_of(store, limit) for limit in limits] == [0, 0]
     assert await wait_of(store, limits[0]) > 0
+
+
+async def test_a_limit_of_one_tenant_stands_in_the_place_of_the_general_one_for_it_alone(store: RateStore) -> None:
+    rules = [RateRule(("tenant",), requests=1), RateRule(("tenant",), requests=3, of=TenantId("acme"))]
+    of = LimitsOf(rules, key="main").of
+    for tenant, most in {"acme": 3, "zeta": 1}.items():
+        limits = of("m", TenantId(tenant))
+        assert [await wait_of(store, *limits, holder=tenant) for _ in range(most)] == [0] * most
+        assert await wait_of(store, *limits, holder=tenant) > 0
 
 
 async def test_a_pause_holds_everybody_for_as_long(store: RateStore) -> None:

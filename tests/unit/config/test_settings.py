@@ -11,6 +11,7 @@ from agent_sdk.config.settings import LimitSettings, LoggingSettings, ModelCallS
 from agent_sdk.config.values import VENDORS
 from agent_sdk.config.vendors import OpenAISettings
 from agent_sdk.core.agent import Limits
+from agent_sdk.core.ids import TenantId
 from agent_sdk.core.model import ModelSettings
 from agent_sdk.core.rates import RateRule
 from agent_sdk.llm.resolve import VENDORS as SPOKEN
@@ -113,6 +114,12 @@ def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
     assert Settings.model_validate({"rate_limits": json.dumps(given)}).rate_limits["tenant"].tokens_per_minute == 9
 
 
+def test_a_rate_limit_may_be_that_of_one_tenant() -> None:
+    settings = Settings.model_validate({"rate_limits": {"tenant:acme": {"concurrent": 3}, "tenant": {"concurrent": 1}}})
+    one, acme = settings.rate_rules("openai", "m")
+    assert (one, acme) == (RateRule(("tenant",), concurrency=1), RateRule(("tenant",), concurrency=3, of=TenantId("acme")))
+
+
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
@@ -120,7 +127,9 @@ def test_rate_limits_are_given_for_models_vendors_and_tenants() -> None:
         ("{", "written as JSON"),
         ({"OpenAI": {"concurrent": 1}}, "a limit is that of"),
         ({"opnai": {"concurrent": 1}}, "nobody speaks to opnai; there are openai"),
-        ({"tenant:acme": {"concurrent": 1}}, "a limit is that of"),
+        ({"tenant:": {"concurrent": 1}}, "a limit is that of"),
+        ({"tenant:a/b": {"concurrent": 1}}, "as in tenant:acme"),
+        ({"tenants": {"concurrent": 1}}, "nobody speaks to tenants"),
         ({"openai": {"concurrent": 0}}, "openai: concurrent"),
         ({"openai": {"concurrent": "3"}}, "openai: concurrent"),
         ({"openai": {"rpm": 3}}, "openai: rpm"),

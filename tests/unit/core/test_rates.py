@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from agent_sdk.core.errors import ConfigError
+from agent_sdk.core.ids import TenantId
 from agent_sdk.core.rates import SLOTS, RateLimit, RateRule, RateScope
 
 
@@ -26,6 +27,12 @@ from agent_sdk.core.rates import SLOTS, RateLimit, RateRule, RateScope
 def test_a_rule_that_cannot_be_kept_is_refused(by: tuple[RateScope, ...], amounts: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         RateRule(by, amounts.get("requests"), amounts.get("tokens"), amounts.get("concurrency"))
+
+
+def test_a_rule_of_a_tenant_goes_by_tenants() -> None:
+    assert RateRule(("tenant",), requests=1, of=TenantId("acme")).of == "acme"
+    with pytest.raises(ConfigError, match="by model cannot be that of tenant 'acme'"):
+        RateRule(("model",), requests=1, of=TenantId("acme"))
 
 
 @pytest.mark.parametrize("period_s", [0.0, -1.0, float("nan"), float("inf"), 1e15])

@@ -11,6 +11,8 @@ from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.rates import Permit, RateLimit, RateRule
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.rate_limit import LimitsOf, RateLimitedModel
+from agent_sdk.llm.rate_limiter import LocalLimiter, RateLimitFull
+from agent_sdk.testing import VirtualClock, run_virtual
 from tests.unit.llm.chains import REQUEST, Told, read, reply
 
 RULES = (
@@ -54,6 +56,43 @@ def test_a_limit_is_named_by_what_it_goes_by_and_a_tenant_s_says_whose_it_is() -
     found = LimitsOf(RULES, key="main").of("gpt/5", TenantId("a=b/c"))
     assert names(found) == ["tenant=a%3Db%2Fc/concurrency/60s", "key=main/model=gpt%2F5/requests+tokens/60s"]
     assert [limit.tenant for limit in found] == ["a=b/c", None]
+
+
+def test_a_rule_of_one_tenant_holds_for_it_alone_and_in_the_place_of_the_general_one() -> None:
+    rules = (*RULES, RateRule(("tenant",), concurrency=9, of=TenantId("acme")), RateRule(("tenant",), tokens=5, of=TenantId("zeta")))
+    of = LimitsOf(rules, key="main").of
+    (acme, _) = of("m", TenantId("acme"))
+    assert (acme.name, acme.concurrency) == ("tenant=acme/concurrency/60s", 9)
+    assert names(of("m", TenantId("zeta"))) == ["tenant=zeta/tokens/60s", "key=main/model=m/requests+tokens/60s"]
+    assert of("m", TenantId("other"))[0].concurrency == 3
+    assert [len(of("m", TenantId(tenant))) for tenant in ("acme", "zeta", "other")] == [2, 2, 2]
+
+
+def test_a_rule_of_one_tenant_that_stands_alone_leaves_all_others_free() -> None:
+    of = LimitsOf([RateRule(("tenant", "model"), requests=1, of=TenantId("acme"))], key="main").of
+    assert names(of("m", TenantId("acme"))) == ["model=m/tenant=acme/requests/60s", "key=main/model=m/vendor"]
+    assert names(of("m", TenantId("other"))) == ["key=main/model=m/vendor"]
+
+
+def test_two_rules_of_one_tenant_for_the_same_are_refused() -> None:
+    with pytest.raises(ConfigError, match="go by the same: tenant=acme"):
+        LimitsOf([RateRule(("tenant",), requests=each, of=TenantId("acme")) for each in (1, 2)], key="main")
+
+
+def test_a_tenant_with_a_limit_of_its_own_waits_at_that_in_this_process() -> None:
+    rules = [RateRule(("tenant",), requests=1), RateRule(("tenant",), requests=2, of=TenantId("acme"))]
+
+    async def main() -> None:
+        limiter = LocalLimiter(VirtualClock(), max_wait_s=0)
+        model = RateLimitedModel(Told([reply()] * 9), limiter, LimitsOf(rules, key="main"), estimate)
+        for tenant, most in {"acme": 2, "zeta": 1}.items():
+            request = replace(REQUEST, tenant=TenantId(tenant))
+            for _ in range(most):
+                await model.complete(request)
+            with pytest.raises(RateLimitFull, match=f"tenant={tenant}"):
+                await model.complete(request)
+
+    run_virtual(main())
 
 
 def test_there_is_always_something_that_a_vendor_can_pause() -> None:
