@@ -26,7 +26,9 @@ _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|pass|pwd|credential|sign
 class Section(BaseModel):
     """Base of the tree: unchangeable, closed to unknown keys, and silent about what it was given."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True, defer_build=True
+    )
 
 
 @frozen
