@@ -96,9 +96,8 @@ class Attempts:
 
     async def _ask(self, request: ModelRequest, purpose: Purpose) -> ModelReply:
         reply = await self.performer.reply(request)
-        calls = tuple(
-            CallMark(part.id, part.tool, digest_of(dict(part.args)) if part.args is not None else None) for part in reply.message.tool_calls
-        )
+        parts = reply.message.tool_calls
+        calls = tuple([CallMark(part.id, part.tool, digest_of(part.args) if part.args is not None else None) for part in parts])
         label = self.run.label if purpose != "step" else None
         model = reply.model or request.model
         self.sequencer.post(

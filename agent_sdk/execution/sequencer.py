@@ -272,6 +272,8 @@ class Sequencer:
     def _is_effect(self, event: Event) -> bool:
         """Say whether the fact must be durable before anything else is performed."""
         match event:
+            case ModelCalled():
+                return False
             case StepStarted():
                 return event.effect != "read"
             case StepFinished() | StepFailed():
