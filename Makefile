@@ -15,6 +15,9 @@ DEV := $(VENV)/.dev-$(DEV_KEY)
 APP := $(VENV)/.app-$(DEV_KEY)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
+# The many processes that tests start read what was compiled once, whatever the caller's environment says.
+export PYTHONDONTWRITEBYTECODE :=
+
 # pyright comes with its program and with Node, and is not to look for a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
