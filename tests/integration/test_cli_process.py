@@ -187,13 +187,14 @@ def test_a_stdout_that_is_closed_stops_no_run(shop: Path) -> None:
     assert states(shop) == ["succeeded"]
 
 
-def test_help_loads_only_what_it_needs() -> None:
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_only_tells_of_the_command_loads_only_what_it_needs(option: str) -> None:
     code = f"""
 import sys
 try:
     {MAIN.replace("; ", chr(10) + "    ")}
 finally:
-    print(sorted({{"aiohttp", "pydantic", "rich", "yaml"}} & sys.modules.keys()))
+    print(sorted({{"agent_sdk.config", "agent_sdk.runtime", "aiohttp", "asyncio", "pydantic", "rich", "yaml"}} & sys.modules.keys()))
 """
-    done = subprocess.run([sys.executable, "-c", code, "--help"], env=surroundings(), capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, option], env=surroundings(), capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,55 @@
+"""What an import loads, each in a fresh process: it is what every process pays before it does anything."""
+
+import subprocess
+import sys
+
+import pytest
+
+BARE = "import asyncio\nfrom pydantic import BaseModel\nclass Model(BaseModel):\n    number: int\n"
+NAMES = "from agent_sdk import Agent, App, Runtime, tool\n"
+LATER = {
+    "agent_sdk.cli": "commands",
+    "agent_sdk.config": "settings",
+    "agent_sdk.dispatch.jetstream": "NATS",
+    "agent_sdk.dispatch.tokens": "a line of tokens between processes",
+    "agent_sdk.llm.anthropic_options": "Anthropic",
+    "agent_sdk.llm.catalog": "the catalog",
+    "agent_sdk.llm.gemini_options": "Gemini",
+    "agent_sdk.llm.transport": "a model over HTTP",
+    "agent_sdk.storage.memory": "a journal in memory",
+    "agent_sdk.storage.postgres": "a journal in Postgres",
+    "agent_sdk.storage.sqlite": "a journal in SQLite",
+    "agent_sdk.testing": "tests",
+    "agent_sdk.tools.files": "the tools for files",
+    "agent_sdk.tools.http": "the tool for HTTP",
+    "difflib": "a word that is not known",
+    "importlib.metadata": "the first validator that pydantic builds",
+    "multiprocessing": "processes for tools",
+    "sqlite3": "a journal in SQLite",
+    "tomllib": "the catalog",
+}
+"""What is loaded at the first use of what stands behind it."""
+
+
+def loaded(program: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", f"{program}import sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def by_names() -> set[str]:
+    return loaded(NAMES)
+
+
+def test_the_package_alone_loads_nothing_but_itself() -> None:
+    assert {name for name in loaded("import agent_sdk\n") if name.startswith(("agent_sdk", "pydantic", "asyncio"))} == {"agent_sdk"}
+
+
+def test_what_every_program_uses_loads_no_package_but_pydantic(by_names: set[str]) -> None:
+    bare, ours = ({name.partition(".")[0] for name in names} for names in (loaded(BARE), by_names))
+    assert ours - bare - sys.stdlib_module_names == {"agent_sdk"}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_is_used_later_is_loaded_later(name: str, by_names: set[str]) -> None:
+    assert name not in by_names
