@@ -40,8 +40,8 @@ class HttpRequest:
     """A request as it goes out."""
 
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     method: str = "POST"
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, cast
@@ -46,8 +47,8 @@ class Place:
     """Where a model is asked, as errors may show it; secrets are cut out of whatever the server says."""
 
     url: str
-    secret: str | None = None
-    more_secrets: tuple[str, ...] = ()
+    secret: str | None = field(default=None, repr=False)
+    more_secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def clean(self, text: str) -> str:
         """Return text in one line of at most 500 characters, without the secrets and without anything that steers a terminal."""

@@ -43,7 +43,7 @@ class Cassette(LoopbackServer):
         self._upstream = upstream.rstrip("/") if upstream is not None else None
         self._is_recording = mode == "record" or (mode == "auto" and not self._path.exists())
         self._overwrites = overwrite
-        self._cleaner = Cleaner(frozenset(secrets))
+        self._cleaner = self._knowing = Cleaner(frozenset(secrets))
         self._tape = Tape([])
         self._session: ClientSession | None = None
         self.misses: list[CassetteMiss] = []
@@ -70,7 +70,7 @@ class Cassette(LoopbackServer):
             await self._session.close()
         if self._is_recording and kind is None:
             self._require_free()
-            _refuse_streamed(self._tape.exchanges, self._cleaner, self._path)
+            _refuse_streamed(self._tape.exchanges, self._knowing, self._path)
             write_tape(self._path, self._tape.exchanges)
 
     def _require_free(self) -> None:
@@ -103,6 +103,7 @@ class Cassette(LoopbackServer):
         if self._session is None or self._upstream is None:
             raise ConfigError("the cassette does not record")
         cleaner = self._cleaner.knowing(http.headers, http.query_string)
+        self._knowing = self._knowing.knowing(http.headers, http.query_string)
         asked = await self._asked(http, cleaner)
         headers = [(name, value) for name, value in http.headers.items() if name.lower() not in _NOT_SENT]
         address = f"{self._upstream}{http.rel_url.raw_path_qs}"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set as AbstractSet
 from dataclasses import field
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode
@@ -20,7 +20,9 @@ _HEADERS = frozenset(
     {"api-key", "authorization", "cookie", "openai-organization", "openai-project", "proxy-authorization", "set-cookie", "x-api-key"}
     | {"anthropic-organization-id", "x-amz-security-token", "x-goog-api-key", "x-goog-user-project"}
 )
-_QUERY = frozenset({"access_token", "api_key", "api-key", "key", "sig", "signature", "token"})
+_QUERY = frozenset({"key", "sig", "signature", "token"})
+_NAMED = re.compile(r"[-_](?:key|secret|signature|credential|password)$|(?<!page)(?<!next)[-_]token$", re.IGNORECASE)
+"""What secrets are commonly called, in headers and in queries."""
 _SHAPES = re.compile(
     r"sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|org-[A-Za-z0-9]{16,}|proj_[A-Za-z0-9]{16,}|ya29\.[A-Za-z0-9._-]{16,}"
     r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"
@@ -36,8 +38,8 @@ class Cleaner:
 
     def knowing(self, headers: Mapping[str, str], query: str) -> "Cleaner":
         """Return a cleaner that also knows what this request carries as secrets, wherever it may come back."""
-        carried = {piece for name, value in headers.items() if name.lower() in _HEADERS for piece in re.split(r"[ ;,=]+", value)}
-        carried |= {value for name, value in parse_qsl(query) if name.lower() in _QUERY}
+        carried = {piece for name, value in headers.items() if _is_secret(name, _HEADERS) for piece in re.split(r"[ ;,=]+", value)}
+        carried |= {value for name, value in parse_qsl(query) if _is_secret(name, _QUERY)}
         return Cleaner(self.given | frozenset(value for value in carried if len(value) >= SHORTEST))
 
     def text(self, text: str) -> str:
@@ -46,12 +48,16 @@ class Cleaner:
         return _SHAPES.sub(REMOVED, text)
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(name, REMOVED if name.lower() in _HEADERS else self.text(value)) for name, value in headers]
+        return [(name, REMOVED if _is_secret(name, _HEADERS) else self.text(value)) for name, value in headers]
 
     def query(self, query: str) -> str:
         """Return the query without its secrets, in the order of its names."""
         pairs = sorted(parse_qsl(query, keep_blank_values=True))
-        return urlencode([(name, REMOVED if name.lower() in _QUERY else self.text(value)) for name, value in pairs], safe="[]")
+        return urlencode([(name, REMOVED if _is_secret(name, _QUERY) else self.text(value)) for name, value in pairs], safe="[]")
+
+
+def _is_secret(name: str, known: AbstractSet[str]) -> bool:
+    return name.lower() in known or _NAMED.search(name) is not None
 
 
 @lru_cache(maxsize=256)

@@ -128,6 +128,36 @@ async def test_a_secret_that_is_spelled_piece_by_piece_is_not_written(tmp_path: 
     assert not file.exists()
 
 
+async def test_a_key_that_a_stream_spells_piece_by_piece_is_not_written(tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    path, body = question("openai_chat", is_stream=True)
+    async with SimServer(Sim(["the key is tell-nobody-this, friend"])) as server:
+        with pytest.raises(ConfigError, match="piece by piece"):
+            async with Cassette(file, upstream=server.url) as cassette:
+                await ask(cassette.url, path, body, headers={"Authorization": "Bearer tell-nobody-this"})
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "query"),
+    [
+        ("Ocp-Apim-Subscription-Key", "subscription-key"),
+        ("X-Corp-Token", "X-Amz-Signature"),
+        ("X-Corp-Secret", "X-Goog-Credential"),
+        ("X-Client-Password", "auth_token"),
+    ],
+)
+async def test_credentials_of_other_names_do_not_reach_the_file_either(tmp_path: Path, header: str, query: str) -> None:
+    file = tmp_path / "c.json"
+    async with serve(echo) as url, Cassette(file, upstream=url) as cassette:
+        headers = {header: "header-4711-word"}
+        await ask(
+            cassette.url, f"/v1/x?{query}=query-4711-word&page_token=4&max_tokens=12345678", {"a": "header-4711-word"}, headers=headers
+        )
+    assert "4711" not in file.read_text()
+    assert json.loads(file.read_text())["exchanges"][0]["request"]["query"].count("max_tokens=12345678&page_token=4") == 1
+
+
 async def test_what_was_not_recorded_is_refused_with_the_nearest(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     path, body = question("openai_chat", is_stream=False)

@@ -184,3 +184,7 @@ def test_a_message_without_end_costs_little_and_shows_no_secret_at_its_cut() -> 
     assert PLACE.clean("x" * 495 + "sk-secret and more") == "x" * 495 + "[secr..."
     assert PLACE.clean("\x1b[31m" * 1_000_000) == ("\ufffd[31m" * 100)[:500] + "..."
     assert time.process_time() - began < 1
+
+
+def test_a_place_is_shown_without_its_secrets() -> None:
+    assert repr(Place("http://here/v1", "sk-secret", ("more-secret",))) == "Place(url='http://here/v1')"
