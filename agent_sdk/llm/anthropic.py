@@ -9,10 +9,9 @@ from agent_sdk.core.model import ModelRequest
 from agent_sdk.llm.anthropic_options import AnthropicOptions
 from agent_sdk.llm.anthropic_reply import MessageAssembly
 from agent_sdk.llm.anthropic_request import MessagesWriter
-from agent_sdk.llm.anthropic_wire import CountWire
 from agent_sdk.llm.transport import HttpModel, Outgoing
 from agent_sdk.llm.vendor_errors import STATUSES, ErrorTable, QuotaExhausted
-from agent_sdk.llm.wire import parse_wire
+from agent_sdk.llm.wire import parse_count
 
 ANTHROPIC = ErrorTable(
     "Anthropic's",
@@ -45,7 +44,7 @@ class Anthropic(HttpModel):
         Raises:
             ModelError: it does not say.
         """
-        return self._messages.parse_count(await self.fetch(self._messages.counting(request)))
+        return parse_count(await self.fetch(self._messages.counting(request)), "input_tokens", self._place, ANTHROPIC)
 
 
 class MessagesProtocol:
@@ -79,14 +78,6 @@ class MessagesProtocol:
         is_vertex = self._options.platform == "vertex"
         path = "/publishers/anthropic/models/count-tokens:rawPredict" if is_vertex else "/v1/messages/count_tokens"
         return Outgoing(path, self._writer.counted(request))
-
-    def parse_count(self, data: bytes) -> int:
-        """Return the count.
-
-        Raises:
-            ReplyInvalid: there is none.
-        """
-        return parse_wire(CountWire, data, self._place, ANTHROPIC).input_tokens
 
     def assembly(self, request: ModelRequest, headers: Mapping[str, str]) -> MessageAssembly:
         offers, asked = self._writer.offers, self._writer.asked(request)

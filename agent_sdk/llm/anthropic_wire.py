@@ -61,13 +61,6 @@ class EventWire:
     stop_details: JsonValue = None
 
 
-@dataclass(slots=True)
-class CountWire:
-    """How many tokens a question has."""
-
-    input_tokens: int
-
-
 def parse_usage(usage: Mapping[str, JsonValue]) -> Usage:
     """Return the tokens that the vendor counted; it counts what is cached apart, and we within the input."""
     cached, written = count(usage.get("cache_read_input_tokens")), count(usage.get("cache_creation_input_tokens"))

@@ -1,6 +1,5 @@
 """Embeddings by OpenAI's protocol, as OpenAI and the servers like it (Ollama, vLLM, Gemini's compatible address) offer them."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Literal
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.frozen import frozen
 from agent_sdk.core.memory import EmbeddingInvalid
+from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.openai_chat import OpenAIChat
 from agent_sdk.llm.options import OpenAIOptions
 from agent_sdk.llm.resolve import parse_model_name
@@ -79,7 +79,7 @@ class OpenAIEmbedder:
     async def _asked(self, texts: Sequence[str]) -> list[list[float]]:
         size = self.dimensions
         question = {"model": self._embedding.model, "input": texts} | ({} if size is None else {"dimensions": size})
-        body = await self._line.fetch(Outgoing("/embeddings", json.dumps(question, ensure_ascii=False).encode()))
+        body = await self._line.fetch(Outgoing("/embeddings", encode_json(question)))
         try:
             found = sorted(_Reply.model_validate_json(body).data, key=lambda row: row.index)
         except ValidationError:

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
-from pydantic import JsonValue
+from dataclasses import replace
 
 from agent_sdk.core.errors import ModelError
 from agent_sdk.core.model import NO_SETTINGS, ModelRequest, Reasoning
@@ -15,8 +13,8 @@ from agent_sdk.llm.gemini_reply import ReplyAssembly
 from agent_sdk.llm.gemini_request import Concessions, RequestWriter
 from agent_sdk.llm.gemini_thinking import MAX_RELENTED
 from agent_sdk.llm.transport import HttpModel, Outgoing
-from agent_sdk.llm.vendor_errors import ErrorTable, not_the_protocol
-from agent_sdk.llm.wire import parse_wire
+from agent_sdk.llm.vendor_errors import ErrorTable
+from agent_sdk.llm.wire import parse_count
 
 _ABOUT_SCHEMA = re.compile(r"response_?(json_?)?schema|response_?mime_?type|response mime type|json schema", re.IGNORECASE)
 _ABOUT_THINKING = re.compile(r"thinking.?(level|budget|config|is|mode)", re.IGNORECASE)
@@ -35,14 +33,7 @@ class Gemini(HttpModel):
         Raises:
             ModelError: it does not say.
         """
-        return self._gemini.parse_count(await self.fetch(self._gemini.counting(request)))
-
-
-@dataclass(slots=True)
-class CountWire:
-    """How many tokens a question has."""
-
-    totalTokens: JsonValue = None  # noqa: N815 - the vendor's name
+        return parse_count(await self.fetch(self._gemini.counting(request)), "totalTokens", self._place, GEMINI)
 
 
 class GeminiProtocol:
@@ -88,17 +79,6 @@ class GeminiProtocol:
         if not self._options.is_vertex:
             body = b'{"generateContentRequest":{"model":' + encode_json(resource(request.model)) + b"," + body[1:] + b"}"
         return Outgoing(self._options.path(request.model, "countTokens"), body)
-
-    def parse_count(self, data: bytes) -> int:
-        """Return the count.
-
-        Raises:
-            ReplyInvalid: there is none.
-        """
-        count = parse_wire(CountWire, data, self._place, GEMINI).totalTokens
-        if type(count) is not int or count < 0:
-            raise not_the_protocol("no count of tokens", data, self._place, GEMINI)
-        return count
 
     def _concessions(self, request: ModelRequest) -> Concessions:
         relented = self._relented.get((request.model, request.settings.reasoning), 0)

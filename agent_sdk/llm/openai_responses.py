@@ -4,17 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pydantic import ValidationError
-
-from agent_sdk.core.codec import adapter
 from agent_sdk.core.errors import BadRequest, ContentRefused, ModelError
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.llm.openai_chat import ABOUT_SCHEMA, openai_headers
-from agent_sdk.llm.openai_responses_reply import CountWire, ResponseAssembly
+from agent_sdk.llm.openai_responses_reply import ResponseAssembly
 from agent_sdk.llm.openai_responses_request import ResponseWriter
 from agent_sdk.llm.options import OpenAIOptions
 from agent_sdk.llm.transport import HttpModel, Outgoing
-from agent_sdk.llm.vendor_errors import OPENAI, ErrorTable, not_the_protocol
+from agent_sdk.llm.vendor_errors import OPENAI, ErrorTable
+from agent_sdk.llm.wire import parse_count
 
 _ABOUT_SEALS = re.compile(
     r"encrypted.content\W.*not (supported|available)|(unknown|unsupported|invalid|unrecognized).*\binclude\b", re.IGNORECASE
@@ -45,7 +43,7 @@ class OpenAIResponses(HttpModel):
         Raises:
             ModelError: it does not say.
         """
-        return self._responses.parse_count(await self.fetch(self._responses.counting(request)))
+        return parse_count(await self.fetch(self._responses.counting(request)), "input_tokens", self._place, RESPONSES)
 
 
 class ResponsesProtocol:
@@ -73,17 +71,6 @@ class ResponsesProtocol:
     def counting(self, request: ModelRequest) -> Outgoing:
         """Return the question for how many tokens a question has."""
         return Outgoing("/responses/input_tokens", self._writer.counted(request, has_schema=self._has_schema(request)))
-
-    def parse_count(self, data: bytes) -> int:
-        """Return the count.
-
-        Raises:
-            ReplyInvalid: there is none.
-        """
-        try:
-            return adapter(CountWire).validate_json(data).input_tokens
-        except ValidationError:
-            raise not_the_protocol("no count of tokens", data, self._place, RESPONSES) from None
 
     def assembly(self, request: ModelRequest, headers: Mapping[str, str]) -> ResponseAssembly:
         offers = self._writer.offers

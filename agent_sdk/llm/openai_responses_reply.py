@@ -102,13 +102,6 @@ class EventWire:
 
 
 @dataclass(slots=True)
-class CountWire:
-    """How many tokens a question has."""
-
-    input_tokens: int
-
-
-@dataclass(slots=True)
 class ResponseAssembly:
     """Puts one reply together.
 

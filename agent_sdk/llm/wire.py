@@ -46,6 +46,18 @@ def read_wire(kind: type[T], value: object, place: Place, errors: ErrorTable) ->
         raise not_the_protocol(_problem(error), b"", place, errors) from None
 
 
+def parse_count(data: bytes, name: str, place: Place, errors: ErrorTable) -> int:
+    """Return how many tokens a question has, as the vendor says it under `name`.
+
+    Raises:
+        ReplyInvalid: it does not.
+    """
+    told = parse_wire(dict[str, JsonValue], data, place, errors).get(name)
+    if type(told) is not int or not 0 <= told <= MOST_TOKENS:
+        raise not_the_protocol("no count of tokens", data, place, errors)
+    return told
+
+
 def count(value: JsonValue) -> int:
     """Return a number of tokens; one that is missing, negative or no whole number is 0: the reply was paid for, and is not thrown away."""
     return min(value, MOST_TOKENS) if type(value) is int and value > 0 else 0

@@ -132,9 +132,10 @@ async def test_the_vendor_counts_tokens() -> None:
     assert "max_tokens" not in json.loads(asked[0][1])
 
 
-async def test_a_count_that_is_none_is_refused() -> None:
-    async with serving(FINE) as url, opened(url) as model:
-        with pytest.raises(ReplyInvalid):
+@pytest.mark.parametrize("answer", [FINE, plain("below nothing", {"input_tokens": -1}), plain("no number", {"input_tokens": True})])
+async def test_a_count_that_is_none_is_refused(answer: Exchange) -> None:
+    async with serving(answer) as url, opened(url) as model:
+        with pytest.raises(ReplyInvalid, match="no count of tokens"):
             await model.count_tokens(REQUEST)
 
 

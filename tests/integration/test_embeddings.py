@@ -135,3 +135,8 @@ def test_a_model_is_named_as_settings_name_it() -> None:
     for wrong in ("", "text-embedding-3-small", "openai:", "nobody:m", "anthropic:m"):
         with pytest.raises(ConfigError):
             open_embedder(wrong, server)
+
+
+async def test_half_a_character_in_a_text_is_no_reason_to_fail(server: Server, embedder: OpenAIEmbedder) -> None:
+    assert await embedder.embed(["what is \udcff?"], "query") == [[10.0, 1.0]]
+    assert server.asked[0]["input"] == ["what is ??"]
