@@ -121,16 +121,6 @@ def test_an_erased_summary_is_an_empty_one() -> None:
     assert toy.run.summary == Summary(StepId("summary.1"), "", 1)
 
 
-def test_of_a_large_output_the_model_is_shown_the_beginning() -> None:
-    def preview(beginning: str, chars: int) -> JsonValue:
-        note = f"this is the beginning of {chars} characters; read_artifact reads the rest"
-        return {"preview": beginning, "artifact": "t1.1", "note": note}
-
-    assert outputs(turn(begun(), "x" * 50, shown_chars=10).run) == [preview("x" * 10, 50)]
-    assert outputs(turn(begun(), {"é": 1}, shown_chars=4).run) == [preview('{"é"', 8)]
-    assert outputs(turn(begun(), {"é": 1}, shown_chars=8).run) == [{"é": 1}]
-
-
 def test_history_that_was_summed_up_is_told_to_no_later_run() -> None:
     toy = turn(begun("before", "and before"), "one").post(compacted(2, summary="All in short.", covers=True))
     assert told(toy.run) == ["a goal", f"{SUMMARY}\nAll in short.", "assistant", "tool"]
