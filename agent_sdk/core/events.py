@@ -530,7 +530,8 @@ class ContextCompacted:
     Of its messages the last `kept` stay, and before them those that are pinned; `summary` stands for the others, None where only outputs
     were cleared. `cleared` are the calls whose outputs were taken out; they can still be read. `step` is the question that was answered
     with the summary. The tokens are estimates of what the model would have been sent, before and after; `ratio` is what a vendor's last
-    count was of what had been estimated. `cap` is the most that may be sent; None where nobody knew.
+    count was of what had been estimated. `cap` is the most that may be sent; None where nobody knew. Of so many rejected plans, the oldest,
+    the model's words are left out (`drafts`).
     """
 
     BODY: ClassVar[tuple[str, ...]] = ("summary",)
@@ -544,6 +545,7 @@ class ContextCompacted:
     ratio: float | None = None
     summary: str | None = None
     cap: int | None = None
+    drafts: int = 0
 
 
 @frozen

@@ -400,6 +400,7 @@ class Run:
             self.before = self.before - cut + 1 if self.before > cut else 0
         self.conversation = Conversation(compacted(self.conversation.messages, event))
         self.covers_history = self.covers_history or event.covers_history
+        self.drafts[: event.drafts] = [Draft(None, draft.findings) for draft in self.drafts[: event.drafts]]
         self.summary, self.overflows, self.measured, self.ratio = None, 0, None, event.ratio
 
     def _failed(self, event: StepFailed, at: int) -> None:

@@ -3,7 +3,7 @@
 from agent_sdk.core.frozen import frozen
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.run import Run
-from agent_sdk.core.tokens import MOST_RATIO, corrected, ratio_of, tokens_of_message, tokens_of_text, tokens_of_tools
+from agent_sdk.core.tokens import MOST_RATIO, corrected, ratio_of, tokens_of_message, tokens_of_schema, tokens_of_text, tokens_of_tools
 
 
 @frozen
@@ -16,9 +16,9 @@ class Size:
 
 
 def size_of(request: ModelRequest, run: Run) -> Size:
-    """Return the size of a request, whether it is about the run's conversation or another one."""
+    """Return the size of a request, whether it is about the run's conversation or another one, which may begin with that."""
     sums = request.conversation.sums(tokens_of_message)
-    rest = tokens_of_text(request.instructions) + tokens_of_tools(request.tools)
+    rest = tokens_of_text(request.instructions) + tokens_of_tools(request.tools) + tokens_of_schema(request.output_schema)
     measured = run.measured if request.conversation is run.conversation else None
     if measured is None:
         return Size(corrected(sums[-1] + rest, run.ratio), corrected(rest, run.ratio), run.ratio)

@@ -4,8 +4,10 @@ Three bytes of UTF-8 count as a token. Of English prose a token takes four and a
 Japanese about three; a file counts as 1,500, what vendors charge for a large image. What a vendor counted of earlier requests corrects it.
 """
 
+from collections.abc import Mapping
 from typing import assert_never
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from agent_sdk.core.frozen import frozen
@@ -65,6 +67,11 @@ def tokens_of_tools(tools: tuple[ToolSpec, ...]) -> int:
     return sum(
         PER_CALL + tokens_of_text(tool.name) + tokens_of_text(tool.description) + _tokens_of_json(dict(tool.parameters)) for tool in tools
     )
+
+
+def tokens_of_schema(schema: Mapping[str, JsonValue] | None) -> int:
+    """Return an estimate for the schema that a reply must be of."""
+    return 0 if schema is None else _tokens_of_json(dict(schema))
 
 
 def corrected(estimate: int, ratio: float | None) -> int:

@@ -319,7 +319,7 @@ class Executor:
         except OutOfBudget:
             pass
         except AgentSDKError as error:
-            if isinstance(error, ContextTooLong) and ask.purpose in {"turn", "compact"} and self._run.overflows < MAX_OVERFLOWS:
+            if isinstance(error, ContextTooLong) and self._run.overflows < MAX_OVERFLOWS:
                 self._sequencer.post(ContextExceeded(ask.request.id, error.message, error.usage))
             else:
                 self._sequencer.post(failed(error).event(ask.request.id, 1, "read"))

@@ -265,8 +265,9 @@ def _of_spending(event: _SpendingEvent) -> str:
             return f"budget refused for {step}: {shortfall.message}"
         case BudgetSettled(spent=spent, released=released):
             return f"budget settled: {spent} spent, {released} released"
-        case ContextCompacted(kept=kept, cleared=cleared, tokens_before=before, tokens_after=after):
-            return f"context compacted from about {before} to {after} tokens: {kept} messages kept, {len(cleared)} outputs cleared"
+        case ContextCompacted(kept=kept, cleared=cleared, tokens_before=before, tokens_after=after, drafts=drafts):
+            told = f"context compacted from about {before} to {after} tokens: {kept} messages kept, {len(cleared)} outputs cleared"
+            return f"{told}, {drafts} rejected plans left out" if drafts else told
         case ContextExceeded(step=step):
             return f"{step} was too long for the model"
         case _:

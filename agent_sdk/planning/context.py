@@ -1,5 +1,6 @@
 """Keeps a conversation within what the model can take: what is left out, when, and what the model is asked to write in its place."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent_sdk.core.agent import ContextPolicy
@@ -13,7 +14,15 @@ from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Ask, Compact
 from agent_sdk.core.run import Run
 from agent_sdk.core.sizes import Size, is_surely_within, size_of
-from agent_sdk.core.tokens import BYTES_PER_TOKEN, PER_MESSAGE, corrected, tokens_of_message, tokens_of_text
+from agent_sdk.core.tokens import (
+    BYTES_PER_TOKEN,
+    PER_MESSAGE,
+    corrected,
+    tokens_of_message,
+    tokens_of_schema,
+    tokens_of_text,
+    tokens_of_tools,
+)
 from agent_sdk.planning.prompts import render_prompt
 
 SUMMARY_TOKENS = 1500
@@ -27,14 +36,31 @@ _LEAST_ROOM = 100
 
 
 @frozen
+class Said:
+    """What a planner puts into a question beside the run's conversation.
+
+    `drafts` are the messages about each plan that was rejected, oldest first; of all but the newest nothing need be said. `tools` is how
+    many tokens of the instructions tell of tools.
+    """
+
+    drafts: Sequence[Sequence[Message]] = ()
+    tools: int = 0
+
+
+NOTHING_SAID = Said()
+
+
+@frozen
 class ContextKeeper:
     """Decides what of a run's conversation is sent. `window` is the model's context in tokens, None where that is not known."""
 
     policy: ContextPolicy
     window: int | None = None
 
-    def shortened(self, run: Run, request: ModelRequest) -> Ask | Compact | None:
+    def shortened(self, run: Run, request: ModelRequest, said: Said = NOTHING_SAID) -> Ask | Compact | None:
         """Return what must come before the question, so that it fits; None where it does.
+
+        The request's conversation is the run's; or it begins with that, and what comes behind it is told by `said`.
 
         Raises:
             ContextFull: it does not, and nothing can be left out.
@@ -46,7 +72,7 @@ class ContextKeeper:
         size, known = size_of(request, run), cap
         if run.overflows:
             cap = min(known or size.tokens, int(size.tokens * 0.7**run.overflows) + 1)
-        cut = _Cut(self.policy, run, request, cap or size.tokens, size, known)
+        cut = _Cut(self.policy, run, request, cap or size.tokens, size, known, said)
         if run.summary is not None:
             return Compact(cut.summarised(run.summary.messages, run.summary.text, run.summary.step))
         if not run.overflows and size.tokens <= cut.cap * self.policy.compact_at:
@@ -63,7 +89,7 @@ class ContextKeeper:
 
 @frozen
 class _Cut:
-    """The ways to make one conversation shorter than `cap` tokens; `known` is the cap before the model said that it is less."""
+    """The ways to make one question shorter than `cap` tokens; `known` is the cap before the model said that it is less."""
 
     policy: ContextPolicy
     run: Run
@@ -71,14 +97,23 @@ class _Cut:
     cap: int
     size: Size
     known: int | None = None
+    said: Said = NOTHING_SAID
+
+    @property
+    def rest(self) -> int:
+        """The tokens of all but the run's conversation."""
+        behind = self.request.conversation.messages[len(self.run.conversation) :]
+        return self.size.rest + corrected(sum(map(tokens_of_message, behind)), self.size.ratio)
 
     @property
     def target(self) -> int:
         return int(self.cap * self.policy.compact_to)
 
     def first(self) -> Ask | Compact | None:
-        """Return the mildest step that helps: outputs are taken out first, then older messages give way."""
+        """Return the mildest step that helps: older rejected plans go first, then outputs are taken out, then older messages give way."""
         tokens = self.size.tokens
+        if older := [message for messages in self.said.drafts[:-1] for message in messages]:
+            return Compact(self._without_drafts(len(self.said.drafts) - 1, older))
         cleared = self._clearable(len(self.run.conversation) - self._recent())
         saved = self._saving(cleared)
         if cleared and tokens - saved <= max(self.target, int(self.cap * self.policy.compact_at * 0.9)):
@@ -92,10 +127,9 @@ class _Cut:
             return Compact(self._event(len(self.run.conversation), cleared, tokens, tokens - saved))
         if tokens <= self.cap and not self.run.overflows:
             return None
-        raise ContextFull(
-            f"the next question has about {tokens:,} tokens and may have {self.cap:,}, and nothing of it can be left out",
-            hint="shorten instructions, goal or tools, let ContextPolicy(preview_chars=...) cut outputs, or raise its max_tokens",
-        )
+        if self.said.drafts and len(self.said.drafts[-1]) > 1:
+            return Compact(self._without_drafts(len(self.said.drafts), self.said.drafts[-1][:1]))
+        raise self._full()
 
     def summarised(self, upto: int, summary: str, step: StepId | None) -> ContextCompacted:
         """Return the event that puts `summary` in the place of what is older; it was written when there were `upto` messages."""
@@ -103,9 +137,36 @@ class _Cut:
         place = self._place(upto)
         messages = run.conversation.messages
         kept = [*(message for message in messages[:place] if message.is_pinned), *messages[place:]]
-        after = self.size.rest + corrected(sum(map(tokens_of_message, [*kept, summary_message(summary)])), self.size.ratio)
+        after = self.rest + corrected(sum(map(tokens_of_message, [*kept, summary_message(summary)])), self.size.ratio)
         event = self._event(len(messages) - place, (), self.size.tokens, after)
         return replace(event, step=step, covers_history=place >= run.before > 0, summary=summary or None)
+
+    def _without_drafts(self, count: int, left_out: Sequence[Message]) -> ContextCompacted:
+        tokens, saved = self.size.tokens, int(sum(map(tokens_of_message, left_out)) * min(1.0, self.size.ratio or 1.0))
+        return replace(self._event(len(self.run.conversation), (), tokens, tokens - saved), drafts=count)
+
+    def _full(self) -> ContextFull:
+        """Return the error that says what is how large, the largest first, and what that can be mended by."""
+        parts = sorted(self._parts().items(), key=lambda part: -part[1])
+        told = ", ".join(f"{name} {tokens:,}" for name, tokens in parts if tokens)
+        return ContextFull(
+            f"the next question has about {self.size.tokens:,} tokens and may have {self.cap:,}, and nothing of it can be left out: {told}",
+            hint=f"{_MENDED[parts[0][0]]}; or raise ContextPolicy(max_tokens=...), or take a model with a larger context",
+        )
+
+    def _parts(self) -> dict[str, int]:
+        request, said, messages = self.request, self.said, self.run.conversation.messages
+        pinned = sum(tokens_of_message(message) for message in messages if message.is_pinned)
+        behind = request.conversation.messages[len(messages) :]
+        estimates = {
+            "instructions": tokens_of_text(request.instructions) - said.tools,
+            "tools": tokens_of_tools(request.tools) + said.tools,
+            "schema of the reply": tokens_of_schema(request.output_schema),
+            "goal and pinned messages": pinned,
+            "other messages": sum(map(tokens_of_message, messages)) - pinned,
+            "what is to be mended": sum(map(tokens_of_message, behind)),
+        }
+        return {name: corrected(tokens, self.size.ratio) for name, tokens in estimates.items()}
 
     def _event(self, kept: int, cleared: tuple[StepId, ...], before: int, after: int) -> ContextCompacted:
         return ContextCompacted(kept, cleared, before, after, ratio=self.size.ratio, cap=self.known)
@@ -148,7 +209,7 @@ class _Cut:
         messages = self.run.conversation.messages[:upto]
         ratio = self.size.ratio
         pinned = sum(tokens_of_message(message) for message in messages if message.is_pinned)
-        room = self.target - self.size.rest - corrected(pinned, ratio) - self._summary_tokens - tokens_of_message(summary_message(None))
+        room = self.target - self.rest - corrected(pinned, ratio) - self._summary_tokens - tokens_of_message(summary_message(None))
         place = len(messages)
         while place and (size := corrected(tokens_of_message(messages[place - 1]), ratio)) <= room:
             room, place = room - size, place - 1
@@ -190,6 +251,17 @@ class _Cut:
             settings=settings,
         )
         return Ask(request, "compact")
+
+
+_MENDED = {
+    "instructions": "shorten the instructions",
+    "tools": "give the agent fewer tools, or shorter descriptions and parameters",
+    "schema of the reply": "take a simpler type of answer",
+    "goal and pinned messages": "put large material into a file that a tool can read, and pin less",
+    "other messages": "let ContextPolicy(preview_chars=...) cut outputs",
+    "what is to be mended": "let steps fail with shorter messages, and plans have fewer steps",
+}
+"""What helps where most of a question is that."""
 
 
 def _told(message: Message, chars: int) -> str:

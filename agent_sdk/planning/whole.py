@@ -16,10 +16,12 @@ from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, Message, user_message
 from agent_sdk.core.model import NO_SETTINGS, ModelRequest, ModelSettings
 from agent_sdk.core.plan import Plan, plan_to_json
-from agent_sdk.core.ports import Answer, Ask, Checker, Propose
-from agent_sdk.core.run import Run
+from agent_sdk.core.ports import Answer, Ask, Checker, Compact, Propose
+from agent_sdk.core.run import Draft, Run
 from agent_sdk.core.schemas import Schema, describe
+from agent_sdk.core.tokens import tokens_of_text
 from agent_sdk.core.tools import ToolSpec
+from agent_sdk.planning.context import ContextKeeper, Said
 from agent_sdk.planning.fixed import result_of
 from agent_sdk.planning.loop import instructions_of, refuse_cut_reply
 from agent_sdk.planning.parse import parse_plan_reply
@@ -35,8 +37,9 @@ class WholePlanner:
     agent: AgentSpec
     model: str
     settings: ModelSettings = NO_SETTINGS
+    window: int | None = None
 
-    def next(self, run: Run) -> Ask | Propose | Answer:
+    def next(self, run: Run) -> Ask | Propose | Answer | Compact:
         if run.last_reply is not None:
             refuse_cut_reply(run)
             if run.last_reply.tool_calls and not run.last_reply.text.strip():
@@ -49,7 +52,7 @@ class WholePlanner:
             return self._repair(run)
         return Answer(result_of(run))
 
-    def _repair(self, run: Run) -> Ask:
+    def _repair(self, run: Run) -> Ask | Compact:
         limits = self.agent.limits
         if run.repairs >= limits.max_plan_repairs and run.to_repair:
             raise PlanError(
@@ -62,38 +65,44 @@ class WholePlanner:
         text = render_prompt("repair", failures=_failures(run), finished="\n".join(done) or "- none")
         return self._ask(run, [user_message(text)], "repair")
 
-    def _ask(self, run: Run, task: list[Message], purpose: Literal["plan", "repair"]) -> Ask:
-        """Ask for a plan: behind the goal and what the user said since comes the task, and behind it every plan that was rejected."""
+    def _ask(self, run: Run, task: list[Message], purpose: Literal["plan", "repair"]) -> Ask | Compact:
+        """Ask for a plan, or for what makes the question fit.
+
+        Behind the goal and what the user said since comes the task, and behind it every plan that was rejected.
+        """
         if len(run.drafts) > self.agent.limits.max_plan_repairs:
             complaint = render_findings(run.drafts[-1].findings)
             raise PlanError(f"the model gave no valid plan in {len(run.drafts)} tries; the last complaint was:\n{complaint}")
-        conversation = Conversation([*run.conversation, *task])
-        for draft in run.drafts:
-            if draft.reply is not None:
-                conversation.add(draft.reply.without_calls())
-            conversation.add(user_message(render_prompt("rejected", findings=render_findings(draft.findings))))
-        return Ask(
-            ModelRequest(
-                StepId(f"plan.{run.questions + 1}"),
-                self.model,
-                conversation,
-                self._instructions(run),
-                output_schema=plan_schema(),
-                settings=self.settings,
-                max_attempts=run.attempts_left,
-                tenant=run.tenant,
-            ),
-            purpose,
-        )
-
-    def _instructions(self, run: Run) -> str:
+        drafts = [_about(draft, is_newest=draft is run.drafts[-1]) for draft in run.drafts]
         tools = "\n".join(_tool_line(tool) for tool in self.agent.tools) or "(none)"
+        request = ModelRequest(
+            StepId(f"plan.{run.questions + 1}"),
+            self.model,
+            Conversation([*run.conversation, *task, *(message for about in drafts for message in about)]),
+            self._instructions(run, tools),
+            output_schema=plan_schema(),
+            settings=self.settings,
+            max_attempts=run.attempts_left,
+            tenant=run.tenant,
+        )
+        keeper = ContextKeeper(self.agent.context, self.window)
+        return keeper.shortened(run, request, Said(drafts, tokens_of_text(tools))) or Ask(request, purpose)
+
+    def _instructions(self, run: Run, tools: str) -> str:
         output = "plain text, or data that speaks for itself"
         if self.agent.output_schema is not None:
             output = f"of this JSON Schema: {json.dumps(dict(self.agent.output_schema), ensure_ascii=False)}"
         prompt = render_prompt("plan", tools=tools, output=output)
         own = instructions_of(self.agent, run)
         return f"{own}\n\n{prompt}" if own else prompt
+
+
+def _about(draft: Draft, *, is_newest: bool) -> list[Message]:
+    """Return what is said of a rejected plan: its own words and what is wrong with them. Of an older one without its words, nothing is."""
+    complaint = user_message(render_prompt("rejected", findings=render_findings(draft.findings)))
+    if draft.reply is None:
+        return [complaint] if is_newest else []
+    return [draft.reply.without_calls(), complaint]
 
 
 def plan_schema() -> Mapping[str, JsonValue]:
@@ -138,7 +147,7 @@ class PlanOnly:
     inner: WholePlanner
     checker: Checker
 
-    def next(self, run: Run) -> Ask | Propose | Answer:
+    def next(self, run: Run) -> Ask | Propose | Answer | Compact:
         proposal = self.inner.next(run)
         if not isinstance(proposal, Propose) or proposal.plan is None or self.checker.plan(proposal.plan, run):
             return proposal

@@ -86,7 +86,7 @@ def make_planner(agent: AgentDeclaration[Any, Any], run: Run, asking: Asking, ch
         case "loop":
             return LoopPlanner(spec, asking.name, settings, asking.meter.window(asking.name))
         case "plan":
-            whole = WholePlanner(spec, asking.name, settings)
+            whole = WholePlanner(spec, asking.name, settings, asking.meter.window(asking.name))
             return PlanOnly(whole, checker) if plan_only else whole
         case "fixed":
             plan = run.plan or spec.plan

@@ -1,5 +1,7 @@
 """Runs whose conversation must be made shorter, and tools whose output is shown in part."""
 
+import json
+
 import pytest
 
 from agent_sdk.core.agent import ContextPolicy
@@ -92,11 +94,34 @@ async def test_a_model_that_finds_everything_too_long_ends_the_run() -> None:
     await assert_live_as_loaded(world)
 
 
-async def test_a_plan_that_the_model_finds_too_long_fails() -> None:
+async def test_a_question_for_a_plan_that_the_model_finds_too_long_is_put_again_shorter() -> None:
+    words, good = json.dumps({"steps": [], "note": NOISE}), json.dumps({"steps": [{"id": "a", "tool": "look"}], "result": {"$ref": "a"}})
+    model = ScriptedModel([words, words, too_long(), good])
+    world = World([FakeTool("look", gives("seen"))], model=model, strategy="plan")
+    assert await world.drive() == "ended"
+    assert world.run.answer == "seen"
+    assert [line for line in await world.story() if line.startswith(("context", "plan"))] == [
+        "plan.rejected plan_shape",
+        "plan.rejected plan_shape",
+        "context.exceeded plan.3",
+        "context.compacted",
+        "plan.accepted",
+    ]
+    (cut,) = await events_of(world, ContextCompacted)
+    assert isinstance(cut, ContextCompacted)
+    assert cut.drafts == 1
+    assert [request.id for request in model.requests] == ["plan.1", "plan.2", "plan.3", "plan.3"]
+    assert [len(request.conversation) for request in model.requests] == [1, 3, 5, 3]
+    await assert_live_as_loaded(world)
+
+
+async def test_a_question_for_a_plan_of_which_nothing_can_be_left_out_ends_the_run_with_what_is_how_large() -> None:
     world = World(model=ScriptedModel([too_long()]), strategy="plan")
     assert await world.drive() == "ended"
-    assert world.run.failure is not None
-    assert world.run.failure.code == "model_context_too_long"
+    failure = world.run.failure
+    assert failure is not None
+    assert failure.code == "context_full"
+    assert "schema of the reply" in (failure.message or "")
 
 
 async def test_of_a_large_output_the_model_is_shown_the_beginning_and_can_read_the_rest() -> None:

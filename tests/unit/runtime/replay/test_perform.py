@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from agent_sdk.core.agent import Limits
+from agent_sdk.core.agent import ContextPolicy, Limits
 from agent_sdk.core.errors import RateLimited, RunEnded, StorageError
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.ports import Batch
@@ -87,6 +88,14 @@ async def test_model_steps_side_by_side_that_ask_their_budget_or_find_enough() -
     world.model = ScriptedModel([slow(delay_s) for delay_s in (3.0, 4.0, 1.0, 2.0, 5.0, 1.5)])
     assert await world.drive() == "ended"
     assert 1 < sum(line.startswith("budget.reserved") for line in await world.story()) < 6
+    await check(world)
+
+
+async def test_a_plan_for_which_room_was_made() -> None:
+    words, good = json.dumps({"note": "y" * 9000}), json.dumps({"steps": [{"id": "a", "tool": "look"}], "result": {"$ref": "a"}})
+    world = World([FakeTool("look")], [words, words, good], strategy="plan", context=ContextPolicy(max_tokens=6000))
+    assert await world.drive() == "ended"
+    assert "context.compacted" in await world.story()
     await check(world)
 
 
