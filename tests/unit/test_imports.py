@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
+
+import agent_sdk.testing
 
 BARE = "import asyncio\nfrom pydantic import BaseModel\nclass Model(BaseModel):\n    number: int\n"
 NAMES = "from agent_sdk import Agent, App, Runtime, tool\n"
@@ -53,3 +56,17 @@ def test_what_every_program_uses_loads_no_package_but_pydantic(by_names: set[str
 @pytest.mark.parametrize("name", LATER)
 def test_what_is_used_later_is_loaded_later(name: str, by_names: set[str]) -> None:
     assert name not in by_names
+
+
+def test_a_test_with_a_scripted_model_loads_no_server() -> None:
+    assert not {"aiohttp", "agent_sdk.testing.openai_server", "agent_sdk.testing.sim"} & loaded(
+        "from agent_sdk.testing import ScriptedModel\n"
+    )
+
+
+@pytest.mark.parametrize("package", [agent_sdk, agent_sdk.testing])
+def test_each_name_of_a_package_can_be_had_and_no_other(package: ModuleType) -> None:
+    names: list[str] = package.__all__
+    assert dir(package) == sorted(names)
+    assert [name for name in names if not hasattr(package, name)] == []
+    assert not hasattr(package, "unheard_of")
