@@ -27,6 +27,8 @@ from agent_sdk.planning.prompts import render_prompt
 
 SUMMARY_TOKENS = 1500
 """How long a summary may be, where there is room; a small context gets an eighth of itself."""
+_LONGEST_SUMMARY = 2
+"""How many times as long as it may be a summary is by the estimate, which is too high for most texts, before it is cut."""
 _REPLY_SHARE = 4
 """A reply gets at most this part of a model's context, where its length is not bounded otherwise."""
 
@@ -74,7 +76,7 @@ class ContextKeeper:
             cap = min(known or size.tokens, int(size.tokens * 0.7**run.overflows) + 1)
         cut = _Cut(self.policy, run, request, cap or size.tokens, size, known, said)
         if run.summary is not None:
-            return Compact(cut.summarised(run.summary.messages, run.summary.text, run.summary.step))
+            return Compact(cut.summarised(run.summary.messages, cut.bounded(run.summary.text), run.summary.step))
         if not run.overflows and size.tokens <= cut.cap * self.policy.compact_at:
             return None
         return cut.first()
@@ -167,6 +169,10 @@ class _Cut:
             "what is to be mended": sum(map(tokens_of_message, behind)),
         }
         return {name: corrected(tokens, self.size.ratio) for name, tokens in estimates.items()}
+
+    def bounded(self, summary: str) -> str:
+        """Return the summary, cut in its middle where the model wrote so much more than it may that nothing would be won."""
+        return _fitting(summary, int(_LONGEST_SUMMARY * self._summary_tokens / max(1.0, self.size.ratio or 1.0)))
 
     def _event(self, kept: int, cleared: tuple[StepId, ...], before: int, after: int) -> ContextCompacted:
         return ContextCompacted(kept, cleared, before, after, ratio=self.size.ratio, cap=self.known)

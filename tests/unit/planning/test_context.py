@@ -243,10 +243,22 @@ def test_a_conversation_that_cannot_be_shorter_is_sent_while_it_fits() -> None:
     assert is_asked(toy), "and no summary of the summary is asked for"
 
 
-def test_a_summary_that_is_too_long_is_not_summed_up_again() -> None:
+def test_a_summary_that_is_too_long_is_cut_rather_than_summed_up_again() -> None:
     toy = turn(begun(), text="y" * 6000).post(MessageReceived(message=user_message("go on")))
-    with pytest.raises(ContextFull):
-        next_of(summed_up(toy, "z" * 9000))
+    summed_up(toy, f"first {'z' * 9000} last")
+    event = toy.facts[-1].event
+    assert isinstance(event, ContextCompacted)
+    assert event.summary is not None
+    assert event.summary.startswith("first z")
+    assert event.summary.endswith("z last")
+    assert event.tokens_after < CAP / 2 < event.tokens_before
+    assert is_asked(toy)
+
+
+def test_a_summary_of_the_length_that_was_asked_for_is_kept_to_the_last_letter() -> None:
+    toy = turn(begun(), text="y" * 6000).post(MessageReceived(message=user_message("go on")))
+    said = "All is well. " * (CAP // 8 * 9 // 2 // 13)  # of English a token takes four and a half letters
+    assert told(summed_up(toy, said))[1] == f"{SUMMARY}\n{said}"
 
 
 def test_what_the_model_finds_too_long_is_made_shorter_whatever_was_thought_of_it() -> None:
