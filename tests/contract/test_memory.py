@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import cast
 from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from pydantic import JsonValue
 
 from agent_sdk.core.errors import InputTooLarge, OutsideError, RequestError
 from agent_sdk.core.ids import PrincipalId, TenantId
@@ -370,6 +372,8 @@ async def test_metadata_and_names_that_cannot_be_kept_are_refused(memory: Memory
         await memory.remember(scope, "tea", metadata={"x": float("nan")})
     with pytest.raises(RequestError, match="metadata"):
         await memory.remember(scope, "tea", metadata={"x": "\ud800"})
+    with pytest.raises(RequestError, match="metadata"):
+        await memory.remember(scope, "tea", metadata=cast("dict[str, JsonValue]", "tea"))
     for wrong in ("", "\0", "k" * 1025):
         with pytest.raises(RequestError, match="kind"):
             await memory.remember(scope, "tea", kind=wrong)

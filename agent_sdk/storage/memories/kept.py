@@ -159,8 +159,8 @@ def _new_id(scope: Scope, key: str | None) -> MemoryId:
 
 
 def _checked_metadata(metadata: Mapping[str, JsonValue] | None) -> str:
-    given = dict(metadata or {})
     try:
+        given = dict(metadata or {})
         require_storable(given)
         encoded = canonical_json(given)
     except (ValueError, TypeError) as error:
