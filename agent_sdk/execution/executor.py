@@ -237,8 +237,8 @@ class Executor:
             await self._sequencer.flush()
             await self._lease.ensure(self._parts.journal, self._parts.clock)
             await self._children.begin([start.step for start in starts])
-        if any(state.effect == "once" for state, _ in begun):
-            self._watch.look()
+            if any(state.effect == "once" for state, _ in begun):
+                self._watch.look()
         if self._flights.stop is not None:
             for state, _ in begun:
                 self._attempts.stopped_before(state)
