@@ -221,7 +221,7 @@ class MessageAssembly:
                 citations = encode_json(block.citations).decode() if block.citations else None
                 return TextPart(said, citations) if said else None
             case "thinking":
-                return ReasoningPart(said, block.signature or None)
+                return ReasoningPart(said, _own_signature(block.signature))
             case "redacted_thinking":
                 return ReasoningPart("", REDACTED + (block.begun.data or ""))
             case "tool_use":
@@ -234,6 +234,11 @@ class MessageAssembly:
         if stop in {"end", "tool_calls"}:
             return "tool_calls" if message.tool_calls else "end"
         return stop
+
+
+def _own_signature(signature: str | None) -> str | None:
+    """Return what signs a thought; what would go back as another block, and could say anything there, signs none."""
+    return None if not signature or signature.startswith(("{", REDACTED)) else signature
 
 
 def _given(arguments: JsonValue) -> str:
