@@ -79,7 +79,7 @@ class Http:
     ) -> None:
         self._allowed = AllowList.parse(allow, private)
         self._methods = _checked_methods(methods)
-        self._headers = _read_headers(headers or {})
+        self._headers = _read_headers(headers or {}, self._allowed)
         self._secrets = Secrets.of_headers([item for given in (headers or {}).values() for item in given.items()])
         if max_bytes < 1 or not (timeout_s > 0 and math.isfinite(timeout_s)):
             raise ConfigError(f"max_bytes is {max_bytes}, and timeout_s {timeout_s}", hint="give bytes and seconds above 0")
@@ -244,10 +244,14 @@ def _checked_methods(methods: Iterable[Method]) -> tuple[Method, ...]:
     return tuple(method for method in known if method in given)
 
 
-def _read_headers(headers: Mapping[str, Mapping[str, Header]]) -> tuple[tuple[Place, dict[str, str]], ...]:
+def _read_headers(headers: Mapping[str, Mapping[str, Header]], allowed: AllowList) -> tuple[tuple[Place, dict[str, str]], ...]:
     if any(isinstance(given, str) for given in headers.values()):
         raise ConfigError("headers are given by place", hint='write headers={"https://api.example.com/": {"Authorization": "Bearer ..."}}')
-    return tuple((Place.parse(place), dict(checked_header(*item) for item in given.items())) for place, given in headers.items())
+    read = tuple((Place.parse(place), dict(checked_header(*item) for item in given.items())) for place, given in headers.items())
+    for place, _ in read:
+        if not any(place.meets(each) for each in allowed.places):
+            raise ConfigError(f"headers for {place} would never be sent", hint=f"name a place of the allow list: {allowed.shown()}")
+    return read
 
 
 def _content(body: JsonValue, content_type: str, max_bytes: int) -> bytes | None:

@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Self
 from urllib.parse import quote, unquote, urljoin
 
 from agent_sdk.core.errors import ConfigError
 from agent_sdk.core.frozen import frozen
+from agent_sdk.tools.http.addresses import reach_of
 from agent_sdk.tools.http.failures import UrlRefused
 
 MAX_URL_CHARS = 8000
@@ -93,8 +95,10 @@ class Place:
         """Read `https://api.example.com:8443/v1/`, `api.example.com` or `*.example.org`: https where no scheme is given.
 
         Raises:
-            ConfigError: it is no such place.
+            ConfigError: it is no such place, or one in which no URL lies.
         """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  (authors write lists that nobody type-checks)
+            raise ConfigError(f"{text!r} is no place that can be allowed", hint="write it as a text such as https://api.example.com/v1/")
         hint = "write it as https://api.example.com/v1/ or, for all hosts below one, *.example.org"
         whole = text if "://" in text else f"https://{text}"
         is_below = "://*." in whole
@@ -106,7 +110,19 @@ class Place:
             raise ConfigError(f"{text!r} is no place that can be allowed", hint=hint)
         if is_dangerous(url.path):
             raise ConfigError(f"the path of {text!r} can be read in two ways", hint="write it without encoded characters and dots")
-        return cls(url.scheme, f"*.{url.host}" if is_below else url.host, url.port, url.path)
+        place = cls(url.scheme, f"*.{url.host}" if is_below else url.host, url.port, url.path)
+        place._check_sense(text)
+        return place
+
+    def _check_sense(self, text: str) -> None:
+        """Refuse what can be read, and is not what was meant."""
+        if "*" in self.path:
+            hint = f"all below a path is allowed: {replace(self, path=self.path.partition('*')[0])}"
+            raise ConfigError(f"the path of {text!r} holds a *, which stands for nothing there", hint=hint)
+        other = "http" if self.scheme == "https" else "https"
+        if self.port == _PORTS[other]:
+            hint = f"write {replace(self, scheme=other)}"
+            raise ConfigError(f"{text!r} names {self.scheme} and the port of {other}", hint=hint)
 
     def __str__(self) -> str:
         return str(Url(self.scheme, self.host, self.port, self.path))
@@ -121,6 +137,14 @@ class Place:
         below = self.path if self.path.endswith("/") else self.path + "/"
         return (url.path == self.path or url.path.startswith(below)) and not is_dangerous(url.path)
 
+    def meets(self, other: "Place") -> bool:
+        """Say whether some URL lies in both places."""
+        if (self.scheme, self.port) != (other.scheme, other.port):
+            return False
+        hosts, paths = (self.host, other.host), (self.path.rstrip("/") + "/", other.path.rstrip("/") + "/")
+        is_host = hosts[0] == hosts[1] or any(one.startswith("*.") and host.endswith(one[1:]) for one, host in (hosts, hosts[::-1]))
+        return is_host and (paths[0].startswith(paths[1]) or paths[1].startswith(paths[0]))
+
 
 @frozen
 class AllowList:
@@ -134,7 +158,7 @@ class AllowList:
         """Read both lists.
 
         Raises:
-            ConfigError: there is no place, or one cannot be read; or a private host is not a whole host of the list.
+            ConfigError: there is no place, or one cannot be read or reached; or a private host is not a whole host of the list.
         """
         if isinstance(places, str) or isinstance(private, str):
             raise ConfigError("allow and private are lists of places", hint='write allow=["https://api.example.com/v1/"]')
@@ -146,6 +170,8 @@ class AllowList:
             raise ConfigError(
                 f"{min(unknown)!r} may be private, and is no single host of the allow list", hint="name hosts as they stand in allow="
             )
+        for place in parsed:
+            _check_reach(place, hosts)
         return cls(parsed, hosts)
 
     def check(self, url: Url) -> None:
@@ -179,6 +205,16 @@ def is_dangerous(path: str) -> bool:
     if seen != before or seen.count("/") != path.count("/") or "\\" in seen or not seen.isprintable():
         return True
     return any(segment.partition(";")[0].strip() in {".", ".."} for segment in seen.split("/"))
+
+
+def _check_reach(place: Place, private: frozenset[str]) -> None:
+    """Refuse an address that no question would be let through to."""
+    reach = reach_of(place.host) if _is_ipv4(place.host) or _is_ipv6(place.host) else "public"
+    if reach == "never":
+        raise ConfigError(f"{place} names an address at which no host answers", hint="take it off the allow list")
+    if reach != "public" and place.host not in private:
+        hint = f"allow that by private=[{place.host!r}], or take it off the allow list"
+        raise ConfigError(f"{place} names an address that is not of the public internet", hint=hint)
 
 
 def _check_characters(text: str) -> None:

@@ -9,7 +9,9 @@ from agent_sdk.core.errors import ArgumentsInvalid, ConfigError, NotDone
 from agent_sdk.core.ports import Tool
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.tools.http import Http, HttpUnreachable, Network, UrlRefused
+from agent_sdk.tools.http.network import checked_addresses
 from agent_sdk.tools.http.tools import Method
+from agent_sdk.tools.http.urls import AllowList, Place, parse_url
 
 ALL: tuple[Method, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -76,6 +78,8 @@ def test_a_declaration_shows_no_secret() -> None:
         {"headers": {"Authorization": "Bearer abcdef"}},
         {"headers": {"a.test": {"Host": "b.test"}}},
         {"headers": {"nowhere else": {"X": "1"}}},
+        {"headers": {"b.test": {"X": "abcdef"}}},
+        {"headers": {"http://a.test": {"X": "abcdef"}}},
         {"idempotency_header": "a b"},
         {"name": "bad name"},
     ],
@@ -109,9 +113,12 @@ async def test_a_host_that_may_be_private_is_still_no_metadata_service(addresses
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "[fe80::1]", "0.0.0.0"])
-async def test_an_address_on_the_list_is_not_thereby_allowed_to_be_private(host: str, context: ToolContext[object]) -> None:
-    (get,) = Http([host], network=network()).tools
-    assert "public internet" in (await refused(get, context, url=f"https://{host}/")).message
+async def test_an_address_on_the_list_is_not_thereby_allowed_to_be_private(host: str) -> None:
+    with pytest.raises(ConfigError, match="names an address"):
+        Http([host], network=network())
+    unchecked = AllowList((Place.parse(host),))
+    with pytest.raises(UrlRefused, match="public internet"):
+        await checked_addresses(parse_url(f"https://{host}/"), unchecked, network().resolve, 1.0)
 
 
 async def test_a_name_without_address_is_unreachable_and_may_be_tried_again(context: ToolContext[object]) -> None:

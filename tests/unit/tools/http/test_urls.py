@@ -296,6 +296,62 @@ def test_what_is_no_place_is_refused_at_once(place: str) -> None:
         Place.parse(place)
 
 
+@pytest.mark.parametrize(
+    ("place", "told", "hint"),
+    [
+        ("https://a.test/v1/*", "holds a *", "all below a path is allowed: https://a.test/v1/"),
+        ("*.a.test/*/x", "holds a *", "https://*.a.test/"),
+        ("a.test:80", "names https and the port of http", "write http://a.test/"),
+        ("http://a.test:443/x", "names http and the port of https", "write https://a.test/x"),
+    ],
+)
+def test_a_place_in_which_no_url_would_lie_is_refused_with_what_was_meant(place: str, told: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Place.parse(place)
+    assert repr(place) in caught.value.message
+    assert told in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("place", [None, 3, b"a.test", ["a.test"]])
+def test_a_place_is_a_text(place: object) -> None:
+    with pytest.raises(ConfigError, match="is no place"):
+        Place.parse(place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  (the point of the test)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "[fe80::1]"])
+def test_an_address_that_is_not_public_must_be_named_as_private_too(host: str) -> None:
+    with pytest.raises(ConfigError, match="not of the public internet") as caught:
+        AllowList.parse(["a.test", host])
+    assert "private=[" in (caught.value.hint or "")
+    assert AllowList.parse([host], [host.strip("[]")]).places == (Place.parse(host),)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "224.0.0.1", "[2001:db8::1]"])
+def test_an_address_at_which_no_host_answers_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match="no host answers"):
+        AllowList.parse([host], [host.strip("[]")])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "do_meet"),
+    [
+        ("a.test", "a.test/v1", True),
+        ("a.test/v1", "a.test/v1/x/", True),
+        ("a.test/v1", "a.test/v10", False),
+        ("a.test/v1", "a.test/v2", False),
+        ("*.a.test", "b.a.test", True),
+        ("*.a.test", "a.test", False),
+        ("*.a.test", "*.b.a.test", True),
+        ("*.a.test", "*.b.test", False),
+        ("a.test", "http://a.test", False),
+        ("a.test", "a.test:8443", False),
+    ],
+)
+def test_places_meet_where_a_url_lies_in_both(one: str, other: str, do_meet: bool) -> None:
+    assert Place.parse(one).meets(Place.parse(other)) == Place.parse(other).meets(Place.parse(one)) == do_meet
+
+
 def test_private_hosts_are_single_hosts_of_the_list() -> None:
     allowed = AllowList.parse(["http://localhost:8080/", "http://[::1]/", "*.example.org"], ["localhost", "::1"])
     assert allowed.private == {"localhost", "::1"}
