@@ -82,12 +82,17 @@ class SqliteLines:
         Raises:
             StorageBusy: one reads for longer than that, and keeps what was deleted in the file.
         """
-        is_busy, *_ = await self._perform(self._writers, lambda: self._write_line().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
-        if is_busy:
-            raise StorageBusy(
-                f"what was deleted is found no more, but another process reads {self.path} as it was before, so that its bytes stay there",
-                hint="end what reads it for so long, such as a copy or a shell, then delete it again",
-            )
+        deadline = time.monotonic() + self._busy_s
+        while await self._perform(self._writers, self._left_to_wipe):  # SQLite does not wait while another process does the same
+            if time.monotonic() > deadline:
+                raise StorageBusy(
+                    f"what was deleted is found no more, but another process reads {self.path} as it was before: its bytes stay there",
+                    hint="end what reads it for so long, such as a copy or a shell, then delete it again",
+                )
+            await asyncio.sleep(_RETRY_S)
+
+    def _left_to_wipe(self) -> bool:
+        return bool(self._write_line().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return await self._perform(self._readers, lambda: query(self._read_line()))

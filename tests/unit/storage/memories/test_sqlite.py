@@ -211,3 +211,18 @@ async def test_who_erases_is_told_while_a_reader_keeps_the_bytes_in_the_file_and
     assert await memory.erase(Person(TENANT, ANN)) == 0
     assert left_in(path, SECRETS[0]) == []
     await memory.close()
+
+
+async def test_those_who_delete_at_once_wait_for_one_another_and_leave_nothing(path: Path) -> None:
+    memories = [KeptMemory(await SqliteRows.open(path, clock=SystemClock())) for _ in range(3)]
+
+    async def forget(memory: KeptMemory, secret: str) -> None:
+        for _ in range(8):
+            assert await memory.forget(Scope(TENANT), await memory.remember(Scope(TENANT), secret))
+
+    async with asyncio.TaskGroup() as tasks:
+        for memory, secret in zip(memories, SECRETS, strict=False):
+            tasks.create_task(forget(memory, secret))
+    assert left_in(path, *SECRETS) == []
+    for memory in memories:
+        await memory.close()
