@@ -76,10 +76,11 @@ _PROGRESS: frozenset[type[Event]] = frozenset({StepFinished, StepFailed, ModelCa
 
 @frozen
 class History:
-    """What was said in a session before a run, and the label of all that went into it."""
+    """What was said in a session before a run, and the label of all that went into it; calls of the n-th of its `runs` are `h{n}.{id}`."""
 
     messages: tuple[Message, ...] = ()
     label: Label = TRUSTED
+    runs: tuple[RunId, ...] = ()
 
 
 NO_HISTORY = History()

@@ -1,6 +1,6 @@
 """What a tool says of itself: a declaration that plans are checked against. How a tool is made from a function lives in `tools`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from functools import lru_cache
 from typing import Generic, Literal, Protocol, TypeVar
@@ -110,7 +110,7 @@ class NoLog:
     info = warning = error = debug
 
 
-def no_outputs(artifact: str) -> JsonValue:
+async def no_outputs(artifact: str) -> JsonValue:
     """Know of no outputs."""
     raise NotFound(f"there is no output {artifact!r}")
 
@@ -133,7 +133,7 @@ class ToolContext(Generic[DepsT_co]):
     deadline_s: float | None = None
     report: Callable[[str, float | None], None] = ignore_progress
     log: Log = field(default_factory=NoLog)
-    output_of: Callable[[str], JsonValue] = no_outputs
+    output_of: Callable[[str], Awaitable[JsonValue]] = no_outputs
     principal: PrincipalId | None = None
     agent: str = ""
 

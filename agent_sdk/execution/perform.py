@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from agent_sdk.core.errors import ContentRefused, ModelNotNamed, NotFound, ReplyInvalid
 from agent_sdk.core.frozen import frozen
 from agent_sdk.core.graph import StepState
+from agent_sdk.core.history import earlier_call
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import Conversation, user_message
 from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest, Progress, ReplyDone, TextDelta
@@ -23,6 +24,7 @@ from agent_sdk.core.run import Run
 from agent_sdk.core.schemas import Schema, mismatch, schema_of
 from agent_sdk.core.strict_json import parse_json
 from agent_sdk.core.tools import ToolContext
+from agent_sdk.execution.loading import load_run
 from agent_sdk.execution.outcome import AttemptOutcome, Done, Failed, Stopped, failed, timed_out
 from agent_sdk.execution.parts import Parts
 from agent_sdk.execution.within import OutOfTime, within
@@ -168,8 +170,13 @@ class Performer:
             agent=agent,
         )
 
-    def _output_of(self, artifact: str) -> JsonValue:
-        state = self.run.graph.steps.get(StepId(artifact))
+    async def _output_of(self, artifact: str) -> JsonValue:
+        """Return the output of a call of this run, or of one before it in its session."""
+        run, step = self.run, StepId(artifact)
+        if (earlier := earlier_call(run.history, artifact)) is not None:
+            run_id, step = earlier
+            run = await load_run(self.parts.journal, run.tenant, run_id, run.limits)
+        state = run.graph.steps.get(step)
         if state is None or state.status != "finished":
             raise NotFound(f"there is no output {artifact!r} in this run", hint="give the id that stands beside the shortened output")
         return state.output

@@ -29,8 +29,8 @@ class Passage:
     next_start: int | None
 
 
-@tool(effect="read", inline=True)
-def read_artifact(  # noqa: D417  (models do not see the context)
+@tool(effect="read")
+async def read_artifact(  # noqa: D417  (models do not see the context)
     artifact: Id, context: ToolContext[object], start: Place = 0, length: Length = 8000, find: Words | None = None
 ) -> Passage:
     """Read a part of the output of an earlier call: one that was shown in part, or taken out of the conversation.
@@ -42,10 +42,10 @@ def read_artifact(  # noqa: D417  (models do not see the context)
         find: Begin where these words stand for the first time from `start` on.
     """
     try:
-        output = without_files(context.output_of(artifact))
+        output = without_files(await context.output_of(artifact))
     except NotFound as error:
         raise ToolError(
-            f"no call of this run with the id {artifact!r} has an output",
+            f"no call of this run with the id {artifact!r}, or of its session before it, has an output",
             hint="give the id as it stands with the preview, or with the call whose output was taken out",
         ) from error
     text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

@@ -1,6 +1,7 @@
 """Long runs under a small cap, from end to end: no request is above it, and nothing that must stay is lost (`-k context_bounds`)."""
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,84 @@ def test_context_bounds_hold_over_the_turns_of_a_session() -> None:
     for place, request in enumerate(long.turns_asked):
         assert f"QUESTION-{place // 20:02}" in texts(request)
     assert "SUMMARY-MARK" in texts(long.turns_asked[-1])
+
+
+@pytest.mark.parametrize("summarise", [True, False], ids=["summaries", "none"])
+def test_context_bounds_hold_for_plans_over_the_turns_of_a_session(*, summarise: bool) -> None:
+    """Each turn's first plans do not hold, and are long; each answer is too."""
+    plan = json.dumps({"steps": [{"id": "a", "tool": "fetch", "args": {"size": 3000, "seed": 7}}], "result": {"$ref": "a"}})
+
+    def says(request: SimRequest) -> SimSaid:
+        if "You plan how to reach" not in request.instructions:
+            return "SUMMARY-MARK " + "and so on " * 20
+        rejections = sum("The plan does not hold" in message.text for message in request.messages)
+        return plan if rejections and len(sim.requests) % 3 == 0 else f"I think: {'so and so ' * 300}"
+
+    sim, limits = Sim(script=says), Limits(max_plan_repairs=9)
+    policy = ContextPolicy(max_tokens=4500, summarise=summarise)
+    agent = Agent(name="planner", model=SimModel(sim), tools=[fetch], strategy="plan", limits=limits, context=policy)
+    made: list[ContextCompacted] = []
+
+    async def main() -> None:
+        async with Runtime.open("memory://", app=App([agent]), world=world()) as runtime:
+            for place in range(12):
+                handle = await runtime.start(agent, f"QUESTION-{place:02}", options=StartOptions(session="talk"))
+                await handle.result()
+                made.extend(await compactions(handle))
+                replayed = await replay(runtime.journal, runtime.tenant, handle.run_id, agent)
+                assert replayed.is_identical, replayed.render()
+
+    run_virtual(main())
+    assert sim.peak_input_tokens <= 4500
+    assert any(event.drafts for event in made)
+    assert any(event.summary for event in made) == summarise
+    assert all(event.tokens_after < event.tokens_before for event in made)
+    asked = [texts(request) for request in sim.requests if "You plan how to reach" in request.instructions]
+    assert all("QUESTION-" in said for said in asked)
+    assert ("SUMMARY-MARK" in asked[-1]) == summarise
+
+
+@tool(effect="read")
+async def number_of(name: str) -> str:
+    """Tell a number, and much else."""
+    return f"{'so it is. ' * 60}{name} is {sum(map(ord, name))}."
+
+
+@pytest.mark.parametrize("is_durable", [False, True], ids=["memory", "sqlite"])
+def test_what_was_not_shown_of_outputs_in_earlier_runs_of_a_session_can_be_read(tmp_path: Path, *, is_durable: bool) -> None:
+    """By the names that the model sees; of another session, nothing."""
+    asked: list[str] = []
+
+    def says(request: SimRequest) -> SimSaid:
+        if request.messages[-1].role == "tool":
+            return "done"
+        goal = asked[-1]
+        return Call("number_of", {"name": goal}) if goal.isalpha() else Call("read_artifact", {"artifact": goal, "start": 590})
+
+    sim = Sim(script=says)
+    policy = ContextPolicy(preview_chars=50)
+    agent = Agent(name="reader", model=SimModel(sim), tools=[number_of], context=policy)
+
+    async def turn(runtime: Runtime, goal: str, session: str = "talk") -> str:
+        asked.append(goal)
+        handle = await runtime.start(agent, goal, options=StartOptions(session=session))
+        await handle.result()
+        replayed = await replay(runtime.journal, runtime.tenant, handle.run_id, agent)
+        assert replayed.is_identical, replayed.render()
+        return sim.requests[-1].messages[-1].text
+
+    async def main() -> None:
+        async with Runtime.open(journal_in(tmp_path) if is_durable else "memory://", app=App([agent])) as runtime:
+            assert "'artifact': 't1.1'" in await turn(runtime, "alpha")
+            assert "'artifact': 't1.1'" in await turn(runtime, "beta")
+            assert "alpha is 518." in await turn(runtime, "h1.t1.1")
+            assert "beta is 412." in await turn(runtime, "h2.t1.1")
+            names = [message.text for message in sim.requests[-1].messages if "preview" in message.text]
+            assert ["'artifact': 'h1.t1.1'" in names[0], "'artifact': 'h2.t1.1'" in names[1]] == [True, True]
+            assert "no call of this run with the id 'h9.t1.1'" in await turn(runtime, "h9.t1.1")
+            assert "no call of this run with the id 'h1.t1.1'" in await turn(runtime, "h1.t1.1", "other")
+
+    asyncio.run(main())
 
 
 @dataclass(frozen=True, slots=True)

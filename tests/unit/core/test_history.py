@@ -2,14 +2,27 @@
 
 from collections.abc import Sequence
 
-from agent_sdk.core.events import CallMark, MessageReceived, ModelCalled, RunCreated, RunFailed, RunSucceeded
-from agent_sdk.core.history import history_behind
-from agent_sdk.core.ids import StepId
+import pytest
+
+from agent_sdk.core.compaction import cleared_output
+from agent_sdk.core.events import (
+    CallMark,
+    ContextCompacted,
+    MessageReceived,
+    ModelCalled,
+    RunCreated,
+    RunFailed,
+    RunSucceeded,
+    StepFinished,
+    StepStarted,
+)
+from agent_sdk.core.history import earlier_call, history_behind
+from agent_sdk.core.ids import RunId, StepId
 from agent_sdk.core.labels import TRUSTED, Label
 from agent_sdk.core.messages import Message, TextPart, ToolCallPart, ToolResultPart, user_message
 from agent_sdk.core.run import NO_HISTORY, History, Run, fold
 from agent_sdk.core.usage import NO_USAGE
-from tests.unit.core.toy import Toy, new_run, step
+from tests.unit.core.toy import RUN, Toy, new_run, step
 
 WEB = Label(("tool:web",))
 
@@ -73,9 +86,41 @@ def test_calls_and_their_results_get_names_that_no_later_call_has() -> None:
     assert ids == ["h1.t1.1", "h1.t1.1", "h2.t1.1", "h2.t1.1"]
 
 
+def test_what_was_shown_in_part_names_the_call_as_it_is_named_now() -> None:
+    toy = begun("go").post(called(said("", "t1.1", "t1.2", "t1.3")))
+    toy.perform("t1.1", "x" * 99).perform("t1.2", {"artifact": "of its own"}).post(StepStarted(StepId("t1.3")))
+    toy.post(StepFinished(StepId("t1.3"), 1, 1, TRUSTED, "y" * 99, shown_chars=5))
+    toy.post(ContextCompacted(3, (StepId("t1.1"),), 99, 9))
+    (results,) = [message.parts for message in history_behind([toy.run, toy.run]).messages if message.role == "tool"][1:]
+    outputs = [part.output for part in results if isinstance(part, ToolResultPart)]
+    cleared, own, preview = outputs
+    assert cleared == cleared_output(StepId("h2.t1.1"))
+    assert own == {"artifact": "of its own"}
+    assert isinstance(preview, dict)
+    assert (preview["preview"], preview["artifact"]) == ("yyyyy", "h2.t1.3")
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("h1.t2.1", ("one", "t2.1")),
+        ("h2.t1.1", ("two", "t1.1")),
+        ("h2.h1.t1.1", ("two", "h1.t1.1")),
+        ("h3.t1.1", None),
+        ("h0.t1.1", None),
+        ("h1.", None),
+        ("t1.1", None),
+        (f"h{chr(0x661)}.t1.1", None),
+        ("h" + "9" * 50 + ".t1", None),
+    ],
+)
+def test_the_name_of_a_call_leads_to_the_run_that_made_it(name: str, call: tuple[str, str] | None) -> None:
+    assert earlier_call(History(runs=(RunId("one"), RunId("two"))), name) == call
+
+
 def test_of_a_run_whose_content_was_erased_only_the_label_is_left() -> None:
     erased: Run = begun(None).post(RunSucceeded(WEB)).run
-    assert history_behind([erased]) == History((), WEB)
+    assert history_behind([erased]) == History((), WEB, (RUN,))
 
 
 def test_a_run_that_failed_is_told_without_an_answer() -> None:

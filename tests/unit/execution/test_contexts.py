@@ -1,8 +1,10 @@
 """Runs whose conversation must be made shorter, and tools whose output is shown in part."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
+from pydantic import JsonValue
 
 from agent_sdk.core.agent import ContextPolicy
 from agent_sdk.core.compaction import SUMMARY
@@ -11,6 +13,7 @@ from agent_sdk.core.events import ContextCompacted, ContextExceeded, ModelCalled
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.model import ModelRequest
 from agent_sdk.core.sizes import size_of
+from agent_sdk.core.tools import ToolContext
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
 from tests.unit.execution.fakes import FakeTool, gives, plan, step
@@ -124,10 +127,14 @@ async def test_a_question_for_a_plan_of_which_nothing_can_be_left_out_ends_the_r
     assert "schema of the reply" in (failure.message or "")
 
 
+async def read(args: Mapping[str, JsonValue], context: ToolContext[object]) -> JsonValue:
+    return await context.output_of(str(args["artifact"]))
+
+
 async def test_of_a_large_output_the_model_is_shown_the_beginning_and_can_read_the_rest() -> None:
     tools = [
         FakeTool("look", lambda args, _: args["give"]),
-        FakeTool("read_artifact", lambda args, context: context.output_of(str(args["artifact"]))),
+        FakeTool("read_artifact", read),
     ]
     script: list[ScriptItem] = [
         [Call("look", {"give": "x" * 50}), Call("look", {"give": ["long", "list", "of", "texts"]}), Call("look", {"give": 10**30})],

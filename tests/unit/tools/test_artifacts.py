@@ -18,7 +18,7 @@ OUTPUTS: dict[str, JsonValue] = {
 }
 
 
-def output_of(artifact: str) -> JsonValue:
+async def output_of(artifact: str) -> JsonValue:
     if artifact not in OUTPUTS:
         raise NotFound(f"there is no output {artifact!r}")
     return OUTPUTS[artifact]
