@@ -1,4 +1,4 @@
-"""Every link of a page leads somewhere: its file is in the repository, and its heading on that page."""
+"""Every link of a page leads somewhere: to a file of the repository, and a heading there; and the modules that pages name exist."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^(`{3,}).*?^\1 *$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`[^`\n]+`")
+MODULE = re.compile(r"`((?:\w+/)*[\w*]+\.(?:py|toml))`")
+PLACEHOLDER = re.compile(r"VENDOR\*?")
+NEVER = {"utils.py", "helpers.py"}
 OUTSIDE = ("https://", "mailto:")
 INDEX = "docs/README.md"
 
@@ -41,3 +44,11 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: str) -> N
 def test_the_index_names_every_page() -> None:
     named = {file for file, _ in links_of(INDEX)}
     assert {ROOT / page for page in PAGES} <= {*named, ROOT / INDEX}
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_module_that_is_named_exists(page: str) -> None:
+    for name in MODULE.findall(PAGES[page]):
+        path = PLACEHOLDER.sub("*", name)
+        found = [*ROOT.glob(path), *(ROOT / "agent_sdk").glob(path if "/" in path else f"**/{path}")]
+        assert bool(found) == (name not in NEVER), name
