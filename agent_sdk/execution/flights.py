@@ -27,6 +27,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[StepId, _Flight] = {}
+        self._walking: asyncio.Task[object] | None = None
         self.stop: StopKind | None = None
 
     def __len__(self) -> int:
@@ -36,8 +37,8 @@ class Flights:
         return iter(self._flights)
 
     async def in_place(self, step: StepId, work: Coroutine[object, object, T]) -> T:
-        """Await `work` in the current task; a cancellation by `cancel_all` ends the work and not the task."""
-        task = cast("asyncio.Task[object]", asyncio.current_task())
+        """Await `work` in the walking task, which alone calls this; a cancellation by `cancel_all` ends the work and not the task."""
+        task = self._walking = self._walking or cast("asyncio.Task[object]", asyncio.current_task())
         flight = self._flights[step] = _Flight(task.cancel, task)
         cancelling = task.cancelling()
         try:
