@@ -15,6 +15,6 @@ def test_a_context_needs_neither_log_nor_watcher() -> None:
     assert (context.deps, context.deadline_s) == (5, None)
 
 
-def test_a_tool_that_is_called_outside_a_run_finds_no_outputs() -> None:
+async def test_a_tool_that_is_called_outside_a_run_finds_no_outputs() -> None:
     with pytest.raises(NotFound, match=r"there is no output 't1\.1'"):
-        no_outputs("t1.1")
+        await no_outputs("t1.1")
