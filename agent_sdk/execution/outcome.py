@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from collections import Counter
 
 from pydantic import JsonValue
 
@@ -66,7 +67,7 @@ def failed(error: BaseException) -> Failed:
             text = None if error.__cause__ is None else _traceback(error)
             return Failed(
                 error.code,
-                _storable(str(error.message))[:MAX_TEXT_CHARS],
+                _storable(str(error.message))[:MAX_TEXT_CHARS] + _tries(error),
                 error.retryable,
                 None if error.hint is None else _storable(str(error.hint))[:MAX_TEXT_CHARS],
                 retry_after_s,
@@ -83,6 +84,19 @@ def failed(error: BaseException) -> Failed:
             return Failed("tool_exited", f"the tool tried to end the process: SystemExit({error.code!r})", traceback=_traceback(error))
         case _:
             return Failed("tool_failed", _text(error), traceback=_traceback(error))
+
+
+def _tries(error: AgentSDKError) -> str:
+    """Say which models failed, and how, where others stood in for the one that was asked for."""
+    tried = error.tried if isinstance(error, ModelError) else ()
+    if all(attempt.model is None for attempt in tried):
+        return ""
+    counts = Counter((attempt.model, attempt.code or error.code) for attempt in tried)
+    said = [
+        f"{'the model asked for' if model is None else _storable(model)}: {code}{f' {count} times' if count > 1 else ''}"
+        for (model, code), count in counts.items()
+    ]
+    return f" (tried {', '.join(said)})"
 
 
 def _billed(error: ModelError) -> int | None:

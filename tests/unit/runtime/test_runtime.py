@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,15 +31,17 @@ from agent_sdk import (
     tool,
 )
 from agent_sdk.config import load_settings
-from agent_sdk.core.errors import JournalCorrupt, NotFound, RunEnded
-from agent_sdk.core.events import RunCreated, StepStarted
+from agent_sdk.core.errors import AuthFailed, JournalCorrupt, NotFound, RunEnded
+from agent_sdk.core.events import RunCreated, StepFailed, StepStarted
 from agent_sdk.core.ids import PrincipalId, RunId, StepId, TenantId
 from agent_sdk.core.messages import Message, TextPart
 from agent_sdk.core.model import AttemptStarted, Delta, ModelReply, ModelRequest, ReasoningDelta, ReplyDone, TextDelta
 from agent_sdk.core.plan import Plan, ToolStep
 from agent_sdk.core.ports import TokenDelta
 from agent_sdk.core.usage import NO_USAGE
+from agent_sdk.llm.failures import CircuitOpen
 from agent_sdk.observability import configure_logging, trace_id_of
+from agent_sdk.runtime.replay import replay
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
 
 
@@ -491,3 +493,33 @@ async def test_what_a_tool_logs_carries_run_step_and_trace() -> None:
     assert (seen["run_id"], seen["step_id"], seen["tenant"]) == (run.run_id, "t1.1", "default")
     assert aside["run_id"] == run.run_id
     assert seen["trace_id"] == aside["trace_id"] == trace_id_of(run.run_id)
+
+
+class Broken:
+    """A model of the author's that always fails."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        raise AuthFailed("its key is no key")
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        raise NotImplementedError
+
+
+class Away(Broken):
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        raise CircuitOpen("it is left alone")
+
+
+async def test_a_run_whose_models_all_failed_names_each_of_them_and_replays() -> None:
+    agent: Agent[None, str] = Agent(name="asker", model=Away(), fallbacks=[Broken()])
+    async with Runtime.open(app=App([agent])) as runtime:
+        run = await runtime.start(agent, "go")
+        with pytest.raises(RunFailed) as caught:
+            await run.result()
+        told = "its key is no key (tried the model asked for: circuit_open, object:Broken: model_auth_failed)"
+        assert told in caught.value.message
+        failure = (await run.state()).failure
+        assert failure is not None
+        assert failure.message == told
+        assert [fact.event.message async for fact in run.facts() if isinstance(fact.event, StepFailed)] == [told]
+        assert (await replay(runtime.journal, runtime.tenant, run.run_id, agent)).is_identical
