@@ -28,6 +28,7 @@ def connect_writer(path: Path, *, now_us: int, busy_timeout_s: float, max_bytes:
     try:
         _use_wal(db, path, busy_timeout_s)
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")  # a build's own default may leave what retention deletes in free pages
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
