@@ -28,6 +28,13 @@ def test_a_joined_value_is_no_more_trusted_and_no_more_public_than_its_parts(a: 
         assert part.readers is None or set(joined.readers or ()) <= set(part.readers)
 
 
+@given(LABELS, LABELS)
+def test_what_adds_nothing_makes_no_other_label(a: Label, b: Label) -> None:
+    joined = a.join(b)
+    assert joined.join(a) is joined
+    assert a.join(joined) is (a if a == joined else joined)
+
+
 def test_readers_are_those_that_may_read_every_part() -> None:
     assert join_all([Label((), ("ann", "bob")), Label(("web",)), Label(("mail",), ("bob", "cem"))]) == Label(("mail", "web"), ("bob",))
 
