@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import cast
 
 from pydantic import JsonValue
 
@@ -19,7 +18,7 @@ from agent_sdk.llm.calls import call_id, called_tool, parse_call
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.output import Output
 from agent_sdk.llm.vendor_errors import ErrorTable, Place, error_inside, not_the_protocol
-from agent_sdk.llm.wire import parse_wire
+from agent_sdk.llm.wire import parse_plain, parse_wire
 
 _STOPS: Mapping[str, Stop] = {
     "end_turn": "end",
@@ -253,16 +252,16 @@ def _unknown(block: _Block, said: str) -> Part | None:
     raw = block.raw
     if said:
         try:
-            raw = raw | {"input": cast("JsonValue", json.loads(said))}
-        except (ValueError, RecursionError):
+            raw = raw | {"input": parse_plain(said.encode())}
+        except ValueError:
             return None
     return ReasoningPart("", encode_json(raw).decode())
 
 
 def _plain(data: bytes, name: str) -> JsonValue:
-    """Return one field of an event as plain data."""
+    """Return one field of an event as plain data, None where no question could hold it."""
     try:
-        event = cast("JsonValue", json.loads(data))
-    except (ValueError, RecursionError):
+        event = parse_plain(data)
+    except ValueError:
         return None
     return event.get(name) if isinstance(event, dict) else None

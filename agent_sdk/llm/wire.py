@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import JsonValue, ValidationError
 
 from agent_sdk.core.codec import adapter, from_json
+from agent_sdk.core.strict_json import parse_json
 from agent_sdk.llm.vendor_errors import ErrorTable, Place, not_the_protocol
 
 T = TypeVar("T")
@@ -29,9 +30,18 @@ def parse_wire(kind: type[T], data: bytes, place: Place, errors: ErrorTable) -> 
     except ValidationError as error:
         problem = _problem(error)
     try:
-        return wire.validate_json(_LONE_SURROGATE.sub(rb"\\ufffd", data))
+        return wire.validate_json(_with_whole_characters(data))
     except ValidationError:
         raise not_the_protocol(problem, data, place, errors) from None
+
+
+def parse_plain(data: bytes) -> JsonValue:
+    """Return JSON as plain data that a question can hold; half a character becomes a replacement character.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return parse_json(_with_whole_characters(data).decode())
 
 
 def read_wire(kind: type[T], value: object, place: Place, errors: ErrorTable) -> T:
@@ -67,6 +77,10 @@ def count_within(usage: dict[str, JsonValue], group: str, name: str) -> int:
     """Return a number of tokens that stands one level deeper."""
     details = usage.get(group)
     return count(details.get(name)) if isinstance(details, dict) else 0
+
+
+def _with_whole_characters(data: bytes) -> bytes:
+    return _LONE_SURROGATE.sub(rb"\\ufffd", data)
 
 
 def _problem(error: ValidationError) -> str:

@@ -211,3 +211,20 @@ def test_a_signature_that_is_none_is_not_put_into_the_next_question(signature: s
     told = parts.reply().message
     assert told.parts == (ReasoningPart("hm"), TextPart("Hi"))
     assert signature.encode() not in encode_message(told)
+
+
+@pytest.mark.parametrize("odd", ['{"rate": NaN}', '{"a": 1, "a": 2}', "[" * 150 + "]" * 150])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_an_unknown_block_that_no_question_could_hold_is_not_sent_back(odd: str, *, is_streamed: bool) -> None:
+    parts = assembly()
+    if is_streamed:
+        fed(parts, START, begin(0, "search", input={}), grow(0, partial_json=odd), {"type": "message_stop"})
+    else:
+        parts.add(b'{"content": [{"type": "search", "input": %b}], "stop_reason": "end_turn"}' % odd.encode())
+    assert parts.reply().message.parts == ()
+
+
+def test_half_a_character_in_an_unknown_block_goes_back_as_a_replacement() -> None:
+    parts = assembly()
+    parts.add(b'{"content": [{"type": "search", "text": "\\ud83d"}], "stop_reason": "end_turn"}')
+    assert parts.reply().message.parts == (ReasoningPart("", '{"type":"search","text":"\ufffd"}'),)
