@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import ClassVar, cast
 
 from pydantic import JsonValue
@@ -243,6 +242,8 @@ def _seconds(text: str | None) -> float | None:
 
 def _until(date: str, now: str | None) -> float | None:
     """Return the seconds to `date` on the server's own clock, so that ours may be wrong."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (few servers name a date, and the module loads many)
+
     try:
         until = datetime.fromisoformat(date) if "T" in date[:11] else parsedate_to_datetime(date)
         return max(0.0, (until - parsedate_to_datetime(now or "")).total_seconds())

@@ -26,6 +26,7 @@ LATER = {
     "agent_sdk.tools.files": "the tools for files",
     "agent_sdk.tools.http": "the tool for HTTP",
     "difflib": "a word that is not known",
+    "email": "a server that says at what date to ask again",
     "importlib.metadata": "the first validator that pydantic builds",
     "multiprocessing": "processes for tools",
     "sqlite3": "a journal in SQLite",
