@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from typer.main import get_command
 
+from agent_sdk.cli.errors import MEANINGS
 from agent_sdk.cli.main import PARTS, app, load_part
 from agent_sdk.config import load_settings
 from agent_sdk.config.schema import keys, sections
@@ -22,6 +23,7 @@ COMMAND = re.compile(r"^agent-sdk .+|(?<=`)agent-sdk [^`]+(?=`)", re.MULTILINE)
 FILE = re.compile(r"^```yaml\n(.+?)^```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```.+?^```", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"`([a-z_]+\.[a-z_]+)`")
+EXIT = re.compile(r"^\| (\d+) \| (.+) \|$", re.MULTILINE)
 FAILURE = re.compile(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
@@ -53,6 +55,11 @@ def test_every_file_of_settings_holds(page: str, tmp_path: Path) -> None:
     for text in FILE.findall(PAGES[page]):
         (tmp_path / "agent-sdk.yaml").write_text(text)
         load_settings(environ={}, cwd=tmp_path)
+
+
+def test_the_table_of_exit_codes_is_that_of_the_code() -> None:
+    told = {int(code): meaning for code, meaning in EXIT.findall(PAGES["docs/command-line.md"])}
+    assert told == {code.value: meaning for code, meaning in MEANINGS.items()}
 
 
 def test_the_table_of_failures_is_that_of_the_code() -> None:
