@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from agent_sdk.runtime.agent import Agent
     from agent_sdk.runtime.app import App
     from agent_sdk.runtime.creation import StartOptions
-    from agent_sdk.runtime.functions import GuardedCall, RunInfo
+    from agent_sdk.runtime.functions import GuardedCall, RunInfo, inline
     from agent_sdk.runtime.handle import RunHandle
     from agent_sdk.runtime.memories import LongTermMemory
     from agent_sdk.runtime.plan_file import load_plan
@@ -89,6 +89,7 @@ __all__ = [
     "Worker",
     "WorkerOptions",
     "ask_person",
+    "inline",
     "load_plan",
     "memory_tools",
     "subagent",
@@ -141,6 +142,7 @@ _PLACES = {
     "Worker": "agent_sdk.runtime.worker",
     "WorkerOptions": "agent_sdk.runtime.worker",
     "ask_person": "agent_sdk.tools",
+    "inline": "agent_sdk.runtime.functions",
     "load_plan": "agent_sdk.runtime.plan_file",
     "memory_tools": "agent_sdk.tools.memory",
     "subagent": "agent_sdk.runtime.subagent",

@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 
@@ -11,6 +12,8 @@ from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import PrincipalId, RunId, TenantId
 
 DepsT = TypeVar("DepsT")
+FunctionT = TypeVar("FunctionT", bound="Callable[..., Complaint]")
+_INLINE = "__agent_sdk_inline__"
 
 
 @frozen
@@ -40,6 +43,23 @@ CallGuardrail = Callable[[GuardedCall, RunInfo], Complaint]
 # the answer is of the agent's output type, which a sequence of options cannot name
 OutputGuardrail = Callable[[Any, RunInfo], Complaint]
 Validator = Callable[[Any], Complaint] | Callable[[Any, RunInfo], Complaint]
+
+
+def inline(function: FunctionT) -> FunctionT:
+    """Call this guardrail or validator on the event loop, and not in a thread, because it never blocks: `inline=True` of a tool."""
+
+    @wraps(function)
+    def called(*given: object) -> Complaint:
+        return function(*given)
+
+    vars(called)[_INLINE] = True
+    return cast("FunctionT", called)
+
+
+def blocks(function: Callable[..., object]) -> bool:
+    """Say whether the function may block the event loop: it is neither async nor declared inline."""
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    return not (is_async or getattr(function, _INLINE, False))
 
 
 def takes(function: Callable[..., object], arguments: int) -> bool:

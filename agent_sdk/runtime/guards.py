@@ -3,8 +3,9 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
@@ -17,7 +18,8 @@ from agent_sdk.core.ports import Guards
 from agent_sdk.core.run import Run
 from agent_sdk.observability import redact_text
 from agent_sdk.runtime.declaration import AgentDeclaration
-from agent_sdk.runtime.functions import Complaint, GuardedCall, RunInfo, name_of, needs_info
+from agent_sdk.runtime.functions import Complaint, GuardedCall, RunInfo, blocks, name_of, needs_info
+from agent_sdk.tools import ThreadPool
 
 _LOG = logging.getLogger("agent_sdk.runtime")
 _MAX_CHARS = 4000
@@ -36,9 +38,10 @@ class _Said:
 
 @frozen
 class AgentGuards:
-    """The guardrails and validators of one agent. Those that are not async run on the event loop; the others have `step_timeout_s`."""
+    """The guardrails and validators of one agent, each with `step_timeout_s`; what may block the loop runs in `threads`, as tools do."""
 
     agent: AgentDeclaration[Any, Any]
+    threads: ThreadPool
 
     async def goal(self, run: Run) -> str | None:
         """Say what is wrong with the goal: the first complaint."""
@@ -95,10 +98,7 @@ class AgentGuards:
 
         async def judge() -> _Said | None:
             try:
-                said: object = function(*given)
-                if inspect.isawaitable(said):
-                    said = await self._awaited(said)
-                return _said(said)
+                return _said(await self._called(partial(function, *given), may_block=blocks(function)))
             except mild as error:
                 return _Said(_plain(_text(error)) or type(error).__name__)
             except (KeyboardInterrupt, GeneratorExit):  # not the function's: a person, or the interpreter, ends what it is part of
@@ -112,18 +112,19 @@ class AgentGuards:
             judging = tasks.create_task(judge())
         return judging.result()
 
-    async def _awaited(self, said: Awaitable[object]) -> object:
+    async def _called(self, function: Callable[[], object], *, may_block: bool) -> object:
         async with asyncio.timeout(self.agent.spec.limits.step_timeout_s):
-            return await said
+            said = await self.threads.run(function) if may_block else function()
+            return await said if inspect.isawaitable(said) else said
 
     def _info(self, run: Run) -> RunInfo:
         return RunInfo(run.tenant, run.run_id, self.agent.name, run.created.principal if run.created is not None else None)
 
 
-def guards_of(agent: AgentDeclaration[Any, Any]) -> Guards | None:
+def guards_of(agent: AgentDeclaration[Any, Any], threads: ThreadPool) -> Guards | None:
     """Return the agent's guards; None where it has none, so that its runs pay nothing for them."""
     has_any = agent.input_guardrails or agent.call_guardrails or agent.output_guardrails or agent.validators
-    return AgentGuards(agent) if has_any else None
+    return AgentGuards(agent, threads) if has_any else None
 
 
 def _said(value: object) -> _Said | None:

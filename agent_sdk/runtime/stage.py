@@ -154,7 +154,7 @@ class Stage:
         tools = bind_tools(agent, holds.pools)
         checker = make_checker(agent, tools, plan_only=plan_only)
         asking = Asking.of(agent, holds.models)
-        guards = guards_of(agent)
+        guards = guards_of(agent, holds.pools.threads)
         begin_child = partial(self._begin_child, agent)
 
         def build(run: Run, lease: Lease, deps: object) -> Executor:

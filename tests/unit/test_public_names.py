@@ -46,6 +46,7 @@ PUBLIC_NAMES = frozenset(
         "Worker",
         "WorkerOptions",
         "ask_person",
+        "inline",
         "load_plan",
         "memory_tools",
         "subagent",

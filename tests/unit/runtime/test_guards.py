@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, JsonValue
 
-from agent_sdk import Agent, ConfigError, GuardedCall, Limits, PrincipalId, RunId, RunInfo, StepId
+from agent_sdk import Agent, ConfigError, GuardedCall, Limits, PrincipalId, RunId, RunInfo, StepId, inline
 from agent_sdk.core.errors import GuardrailRefused
 from agent_sdk.core.events import Fact, RunCreated
 from agent_sdk.core.findings import Finding
@@ -16,12 +17,14 @@ from agent_sdk.core.ids import TenantId
 from agent_sdk.core.messages import ToolCallPart, user_message
 from agent_sdk.core.ports import Guards
 from agent_sdk.core.run import Run
-from agent_sdk.runtime.functions import Validator
+from agent_sdk.runtime.functions import InputGuardrail, Validator, name_of, needs_info
 from agent_sdk.runtime.guards import guards_of
 from agent_sdk.testing import run_virtual
+from agent_sdk.tools import ThreadPool
 
 CREATED = RunCreated("a", "1", {}, goal="do it", principal=PrincipalId("ann"))
 INFO = RunInfo(TenantId("t"), RunId("r"), "a", PrincipalId("ann"))
+THREADS = ThreadPool()
 CALL = ToolCallPart(StepId("t1.1"), "pay", {"to": ["bob"]})
 
 
@@ -32,7 +35,7 @@ def run_of(created: RunCreated = CREATED) -> Run:
 
 
 def guards(agent: "Agent[None, str] | Agent[None, Report]") -> Guards:
-    found = guards_of(agent)
+    found = guards_of(agent, THREADS)
     assert found is not None
     return found
 
@@ -46,7 +49,7 @@ def breaks(*_given: object) -> str | None:
 
 
 def test_an_agent_without_guards_has_none() -> None:
-    assert guards_of(Agent(name="a")) is None
+    assert guards_of(Agent(name="a"), THREADS) is None
 
 
 async def test_an_input_guardrail_judges_the_goal_and_each_message() -> None:
@@ -118,7 +121,7 @@ async def test_each_guard_judges_the_answer_that_is_given_whatever_another_did_t
         name="a", output=dict[str, JsonValue], validators=[tidied], output_guardrails=[emptied, lambda answer, _: seen.append(answer)]
     )
     answer: JsonValue = {"total": 5, "notes": ["Bob paid"]}
-    found = guards_of(agent)
+    found = guards_of(agent, THREADS)
     assert found is not None
     assert await found.answer(answer, run_of()) == []
     assert seen == [answer] == [{"total": 5, "notes": ["Bob paid"]}]
@@ -186,6 +189,77 @@ async def test_whatever_a_validator_does_wrong_is_a_finding(validator: Validator
     (finding,) = await guards(agent).answer("fine", run_of())
     assert finding.code == "guardrail_failed"
     assert told in finding.message
+
+
+async def test_a_guard_that_blocks_holds_up_nobody_else_and_the_loop_sets_it_free() -> None:
+    freed = threading.Event()
+
+    def blocking(_text: str, _info: RunInfo) -> str | None:
+        return None if freed.wait(60) else "nobody set it free"
+
+    async def free() -> None:
+        freed.set()
+
+    one = guards(Agent(name="a", input_guardrails=[blocking]))
+    async with asyncio.TaskGroup() as tasks:
+        judged = tasks.create_task(one.goal(run_of()))
+        tasks.create_task(free())
+    assert judged.result() is None
+
+
+async def test_a_guard_that_blocks_for_too_long_is_given_up_and_its_thread_counts_as_abandoned() -> None:
+    freed = threading.Event()
+
+    def blocking(_answer: str) -> None:
+        freed.wait(60)
+
+    pool = ThreadPool()
+    agent = Agent(name="a", validators=[blocking], limits=Limits(step_timeout_s=0.01))
+    found = guards_of(agent, pool)
+    assert found is not None
+    try:
+        (finding,) = await found.answer("fine", run_of())
+        assert (finding.code, finding.message) == ("guardrail_failed", "guardrail_failed: TimeoutError")
+        assert pool.abandoned == 1
+    finally:
+        freed.set()
+
+
+async def test_a_guard_runs_in_a_thread_unless_it_is_async_or_inline() -> None:
+    threads: list[threading.Thread] = []
+
+    def note(_text: str, _info: RunInfo) -> None:
+        threads.append(threading.current_thread())
+
+    class Noting:
+        async def __call__(self, text: str, info: RunInfo) -> None:
+            note(text, info)
+
+        def method(self, text: str, info: RunInfo) -> None:
+            note(text, info)
+
+    async def later(text: str, info: RunInfo) -> None:
+        note(text, info)
+
+    guardrails: list[InputGuardrail] = [
+        note,
+        lambda text, info: later(f"{text}!", info),
+        inline(note),
+        later,
+        Noting(),
+        inline(Noting().method),
+    ]
+    assert await guards(Agent(name="a", input_guardrails=guardrails)).goal(run_of()) is None
+    assert [thread is threading.main_thread() for thread in threads] == [False, True, True, True, True, True]
+
+
+async def test_an_inline_validator_is_still_known_by_its_name_and_what_it_takes() -> None:
+    def of_whom(answer: str, info: RunInfo) -> str | None:
+        return f"{info.principal} may not say {answer}"
+
+    assert (name_of(inline(of_whom)), needs_info(inline(of_whom))) == (name_of(of_whom), True)
+    (finding,) = await guards(Agent(name="a", validators=[inline(of_whom)])).answer("fine", run_of())
+    assert finding.message == "ann may not say fine"
 
 
 def test_a_guard_that_never_comes_back_is_given_up() -> None:

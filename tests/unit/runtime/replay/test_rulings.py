@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from agent_sdk import Agent, App, Budget, ContextPolicy, GuardedCall, RunFailed, RunInfo, Runtime, RunWaits, tool
+from agent_sdk import Agent, App, Budget, ContextPolicy, GuardedCall, RunFailed, RunInfo, Runtime, RunWaits, inline, tool
 from agent_sdk.core.events import BudgetRefused, CheckRefused, Event, RunWaiting
 from agent_sdk.runtime.replay import code_of, load_recording, render_divergence, replay_recording
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
@@ -17,14 +17,17 @@ async def look(q: str) -> str:
     return f"found {q * 50}"
 
 
+@inline
 def no_threes(call: GuardedCall, info: RunInfo) -> str | None:
     return "three is not to be looked up" if call.args.get("q") == "3" else None
 
 
+@inline
 def is_polite(answer: str) -> str | None:
     return None if "please" in answer else "say please"
 
 
+@inline
 def never(text: object, info: RunInfo) -> str:
     return "no"
 
