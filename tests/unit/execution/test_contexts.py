@@ -9,14 +9,17 @@ from pydantic import JsonValue
 from agent_sdk.core.agent import ContextPolicy
 from agent_sdk.core.compaction import SUMMARY
 from agent_sdk.core.errors import ContextTooLong
-from agent_sdk.core.events import ContextCompacted, ContextExceeded, ModelCalled, StepFinished
-from agent_sdk.core.ids import StepId
+from agent_sdk.core.events import CallMark, ContextCompacted, ContextExceeded, ModelCalled, RunClaimed, StepFinished, StepStarted
+from agent_sdk.core.ids import OwnerId, RunId, StepId
+from agent_sdk.core.labels import TRUSTED
 from agent_sdk.core.model import ModelRequest
+from agent_sdk.core.run import History
 from agent_sdk.core.sizes import size_of
 from agent_sdk.core.tools import ToolContext
 from agent_sdk.core.usage import Usage
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem
-from tests.unit.execution.fakes import FakeTool, gives, plan, step
+from tests.contract.batches import begin
+from tests.unit.execution.fakes import TENANT, FakeTool, gives, plan, step
 from tests.unit.execution.world import World
 
 NOISE = "y" * 900
@@ -153,6 +156,23 @@ async def test_of_a_large_output_the_model_is_shown_the_beginning_and_can_read_t
     shown = [fact.event.shown_chars for fact in await world.facts() if isinstance(fact.event, StepFinished)]
     assert shown == [20, 20, None, None]
     await assert_live_as_loaded(world)
+
+
+async def test_the_output_of_a_call_of_an_earlier_run_is_read_by_the_name_that_the_model_sees() -> None:
+    script: list[ScriptItem] = [[Call("read_artifact", {"artifact": name}) for name in ("h1.t1.1", "h1.t2.1", "h2.t1.1")], "done"]
+    world = World([FakeTool("read_artifact", read)], script)
+    earlier = await begin(world.journal, OwnerId("other"), tenant=TENANT, run_id=RunId("one"))
+    call = CallMark(StepId("t1.1"), "look")
+    await earlier.append(RunClaimed(OwnerId("other")))
+    await earlier.append(ModelCalled(StepId("t1"), "turn", "m", Usage(), "tool_calls", (), (call,)))
+    await earlier.append(StepStarted(call.id))
+    await earlier.append(StepFinished(call.id, 1, 1, TRUSTED, "all of it"))
+    await world.begin()
+    world.run.history = History(runs=(RunId("one"),))
+    assert await world.executor.drive() == "ended"
+    found, *missing = [part.output for part in world.results]
+    assert found == "all of it"
+    assert ["there is no output" in str(output) for output in missing] == [True, True]
 
 
 @pytest.mark.parametrize("preview_chars", [20, None])

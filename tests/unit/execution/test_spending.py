@@ -30,6 +30,7 @@ from agent_sdk.core.tools import Wait
 from agent_sdk.core.usage import Usage
 from agent_sdk.execution.sequencer import Sequencer
 from agent_sdk.llm import RetryingModel, RetryPolicy
+from agent_sdk.llm.fallback import Candidate, FallbackModel
 from agent_sdk.testing import Call, ScriptedModel, ScriptItem, VirtualClock
 from tests.contract.batches import begin
 from tests.unit.execution.fakes import TENANT, CountingJournal, FakeTool, gives, hang, plan, ref, sleeper, step
@@ -404,6 +405,16 @@ async def test_each_try_before_a_wait_is_one_of_the_run_s_retries_so_that_it_end
     assert world.run.failure is not None
     assert world.run.failure.code == "model_unavailable"
     await assert_settled(world, Amounts(40 * CENT, 120, 4))
+
+
+async def test_no_other_model_is_asked_where_the_budget_refuses_another_try() -> None:
+    world, second = tenacious(billed(7)), ScriptedModel([says()])
+    assert world.model is not None
+    world.model = FallbackModel([Candidate(world.model, "m"), Candidate(second, "n")], world.clock)
+    await limit(world, usd=15 * CENT)
+    assert await world.drive() == "waiting"
+    assert second.requests == []
+    assert len(await events(world, BudgetRefused)) == 1, "it is not asked twice"
 
 
 async def test_what_may_not_be_tried_again_ends_the_run_however_small_its_budget() -> None:
