@@ -96,7 +96,7 @@ async def _blow(runtime: Runtime, weather: Weather, cluster: Cluster, chance: ra
     kinds = ["kill"] * weather.kills + ["stun"] * weather.stuns + ["restart"] * weather.restarts
     chance.shuffle(kinds)
     times = sorted(chance.uniform(0, weather.spread_s) for _ in kinds)
-    while await _held(runtime) < weather.workers * 4:  # noqa: ASYNC110  (other processes hold them)
+    while await _holders(runtime) < weather.workers:  # noqa: ASYNC110  (other processes hold them)
         await asyncio.sleep(0.1)
     began = time.monotonic()
     async with asyncio.TaskGroup() as stunning:
@@ -111,10 +111,10 @@ async def _blow(runtime: Runtime, weather: Weather, cluster: Cluster, chance: ra
                     await asyncio.to_thread(cluster.postgres.restart, "immediate")
 
 
-async def _held(runtime: Runtime) -> int:
-    """Return how many runs are being performed, as far as a look tells."""
+async def _holders(runtime: Runtime) -> int:
+    """Return how many workers hold runs, as far as a look tells."""
     with contextlib.suppress(AgentSDKError):
-        return sum(row.owner is not None for row in await runtime.runs(RunFilter(states=UNDER_WAY, limit=1000)))
+        return len({row.owner for row in await runtime.runs(RunFilter(states=UNDER_WAY, limit=1000))} - {None})
     return 0
 
 
