@@ -6,7 +6,7 @@ from typing import Any
 
 from agent_sdk.core.budget import run_scope
 from agent_sdk.core.errors import NotFound
-from agent_sdk.core.events import ChildStarted, Fact
+from agent_sdk.core.events import ChildStarted, Fact, RunCreated
 from agent_sdk.core.fork import Code, RepeatedEffect, fork, last_good, repeated_effects
 from agent_sdk.core.frozen import frozen
 from agent_sdk.core.ids import RunId, StepId
@@ -36,6 +36,7 @@ class ForkPlan:
         runtime, world = self.runtime, self.runtime.stage.holds.world
         run_id = world.ids.run_id()
         facts = fork(self.facts, self.at, source=self.source, run_id=run_id, now_us=world.clock.now_us(), code=self.code)
+        facts[0] = _bounded(facts[0], await runtime.budgets.scopes(runtime.tenant, None))
         source = await read_budget(runtime.journal, runtime.tenant, run_scope(self.source))
         await begin_budget(runtime.journal, runtime.tenant, run_id, source.limit)
         await runtime.journal.create(runtime.tenant, run_id, facts)
@@ -56,6 +57,13 @@ async def fork_run(runtime: Runtime, run_id: RunId, at: int | None = None, *, ag
     code = Code(agent.spec.version, agent.digests) if agent is not None else None
     fork(facts, at, source=run_id, run_id=run_id, now_us=0)  # refused now, not once somebody has decided
     return ForkPlan(runtime, run_id, at, facts, await _with_children(runtime, facts, at), code)
+
+
+def _bounded(first: Fact, shared: Sequence[str]) -> Fact:
+    """Have the fork spend from these budgets too: there may have been none when its source began."""
+    if not isinstance(first.event, RunCreated) or not shared:
+        return first
+    return replace(first, event=replace(first.event, budgets=tuple(dict.fromkeys((*shared, *(first.event.budgets or ()))))))
 
 
 async def _with_children(runtime: Runtime, facts: Sequence[Fact], at: int) -> list[RepeatedEffect]:

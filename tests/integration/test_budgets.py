@@ -253,6 +253,24 @@ def test_a_fork_has_as_much_to_spend_as_its_source_began_with_and_pays_for_what_
     scene(tmp_path, act, clerk(sim, budget=Budget(calls=TURNS)))
 
 
+def test_a_fork_of_a_run_from_before_the_tenants_budget_spends_from_that_too(tmp_path: Path) -> None:
+    sim = Sim(script=five_turns)
+
+    async def act(runtime: Runtime, agent: Agent[None, str]) -> None:
+        run = await runtime.start(agent, "go")
+        await run.result()
+        assert (await run.state()).purse.scopes == (run_scope(run.run_id),)
+        await runtime.set_budget(Budget(calls=1))
+        fork = await runtime.resume(await (await fork_run(runtime, run.run_id, 1)).create())
+        with pytest.raises(RunWaits, match="the budget of tenant is 1 calls"):
+            await fork.result()
+        assert (await fork.state()).purse.scopes == ("tenant", run_scope(fork.run_id))
+        again = await (await fork_run(runtime, fork.run_id, 1)).create()
+        assert (await runtime.attach(again).state()).purse.scopes == ("tenant", run_scope(again))
+
+    scene(tmp_path, act, clerk(sim, budget=Budget(calls=TURNS)))
+
+
 def test_a_budget_lowered_below_what_is_reserved_grants_nothing_new(tmp_path: Path) -> None:
     lowered: list[Amounts] = []
 
