@@ -7,7 +7,7 @@ import pytest
 
 from agent_sdk.core.errors import ModelError, Overloaded
 from agent_sdk.core.ids import StepId
-from agent_sdk.core.messages import Conversation, Message, TextPart, ToolCallPart
+from agent_sdk.core.messages import Conversation, FilePart, Message, Part, ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import Delta, ModelReply, ModelRequest, ReplyDone, TextDelta
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm import OwnModel
@@ -16,7 +16,7 @@ from agent_sdk.llm.calls import MAX_CALLS
 REQUEST = ModelRequest(StepId("t1"), "own", Conversation())
 
 
-def reply(*parts: TextPart | ToolCallPart) -> ModelReply:
+def reply(*parts: Part) -> ModelReply:
     return ModelReply(Message("assistant", parts), Usage())
 
 
@@ -45,7 +45,7 @@ async def streamed(model: Own) -> list[Delta]:
 
 
 async def test_a_good_reply_comes_out_as_it_is() -> None:
-    good = reply(TextPart("fine"))
+    good = reply(ReasoningPart("so"), TextPart("fine"), FilePart("https://example.org/a.png", "image/png"))
     assert await OwnModel(Own(good)).complete(REQUEST) is good
     assert await streamed(Own(good)) == [TextDelta("so"), ReplyDone(good)]
 
@@ -74,10 +74,14 @@ async def test_a_model_error_keeps_its_kind() -> None:
         TextPart("half \ud83d"),
         ToolCallPart(StepId("t1.1"), "send", {"text": "half \ud83d"}),
         ToolCallPart(StepId("t1.1"), "send", {"rate": float("nan")}),
+        ToolCallPart(StepId("t1.1"), "half \ud83d", {}),
+        ToolCallPart(StepId("t1.1"), cast("str", 7), {}),
+        ReasoningPart("half \ud83d"),
+        FilePart("https://example.org/half\ud83d", "image/png"),
     ],
-    ids=["text", "argument", "number"],
+    ids=["text", "argument", "number", "tool", "no name", "thought", "file"],
 )
-async def test_a_reply_that_the_journal_cannot_keep_is_refused(part: TextPart | ToolCallPart) -> None:
+async def test_a_reply_that_the_journal_cannot_keep_is_refused(part: Part) -> None:
     with pytest.raises(ModelError, match="cannot be kept"):
         await OwnModel(Own(reply(part))).complete(REQUEST)
     with pytest.raises(ModelError, match="cannot be kept"):
