@@ -10,6 +10,8 @@ from agent_sdk.core.digest import canonical_json
 
 MAX_DEPTH = 100
 """The parser of stored events goes 200 levels deep; a value stands some levels down in its event."""
+MAX_MARKS = 1_000_000
+"""Brackets and colons in one text: what each of them begins takes a hundred bytes and more, however short it was."""
 MAX_NAME_BYTES = 1024
 """A row of an index has room for a few names of this length."""
 
@@ -20,6 +22,8 @@ def parse_json(text: str) -> JsonValue:
     Raises:
         ValueError: it is no JSON, or none that can be kept; a `JSONDecodeError` says where.
     """
+    if is_crowded(text):
+        raise ValueError(f"it holds more than {MAX_MARKS:,} values")
     try:
         value: JsonValue = _DECODER.decode(text)
     except RecursionError:
@@ -27,6 +31,14 @@ def parse_json(text: str) -> JsonValue:
     if _may_break_rules(text):
         require_storable(value)
     return value
+
+
+def is_crowded(text: str | bytes) -> bool:
+    """Say whether a text may hold so many values that to read it would take much more memory than the text itself."""
+    if len(text) <= MAX_MARKS:
+        return False
+    counts = [text.count(mark) for mark in "[{:"] if isinstance(text, str) else [text.count(mark) for mark in b"[{:"]
+    return sum(counts) > MAX_MARKS
 
 
 def require_storable(value: JsonValue) -> None:

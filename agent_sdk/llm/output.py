@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from agent_sdk.core.frozen import frozen
 from agent_sdk.core.messages import Part, TextPart, ToolCallPart
 from agent_sdk.core.model import OutputMode
+from agent_sdk.core.strict_json import is_crowded
 from agent_sdk.core.tools import ToolSpec
 from agent_sdk.llm.encoding import encode_json
 from agent_sdk.llm.strict_schema import WRAPPED, object_schema
@@ -58,7 +59,7 @@ class Output:
         return [TextPart(self._unwrapped(part.text), part.signature) if isinstance(part, TextPart) else part for part in kept]
 
     def _unwrapped(self, text: str) -> str:
-        if not self.is_wrapped:
+        if not self.is_wrapped or is_crowded(text):
             return text
         try:
             value = cast("JsonValue", json.loads(_FENCED.sub(r"\1", text)))

@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import JsonValue, ValidationError
 
 from agent_sdk.core.codec import adapter, from_json
-from agent_sdk.core.strict_json import parse_json
+from agent_sdk.core.strict_json import MAX_MARKS, is_crowded, parse_json
 from agent_sdk.llm.vendor_errors import ErrorTable, Place, not_the_protocol
 
 T = TypeVar("T")
@@ -22,8 +22,10 @@ def parse_wire(kind: type[T], data: bytes, place: Place, errors: ErrorTable) -> 
     """Return JSON bytes as a `kind`; half a character becomes a replacement character.
 
     Raises:
-        ReplyInvalid: they are no JSON of that shape.
+        ReplyInvalid: they are no JSON of that shape, or too many values.
     """
+    if is_crowded(data):
+        raise not_the_protocol(f"more than {MAX_MARKS:,} values in one piece", b"", place, errors)
     wire = adapter(kind)
     try:
         return wire.validate_json(data)

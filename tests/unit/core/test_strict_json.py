@@ -9,7 +9,7 @@ from agent_sdk.core.envelope import GENESIS, decode, encode
 from agent_sdk.core.events import Fact, PlanAccepted
 from agent_sdk.core.ids import DEFAULT_TENANT, StepId
 from agent_sdk.core.plan import Plan, ToolStep
-from agent_sdk.core.strict_json import MAX_DEPTH, parse_json, require_storable
+from agent_sdk.core.strict_json import MAX_DEPTH, MAX_MARKS, parse_json, require_storable
 from tests.unit.core.generated import JSON
 from tests.unit.core.toy import RUN
 
@@ -82,3 +82,14 @@ def test_what_is_too_deep_for_the_encoder_is_too_deep() -> None:
 
 def test_a_value_with_many_brackets_need_not_be_deep() -> None:
     require_storable([[] for _ in range(2 * MAX_DEPTH)])
+
+
+@pytest.mark.parametrize("inner", ["[],", "{},", '"a":[],'])
+def test_a_text_of_very_many_values_is_refused_before_it_takes_their_memory(inner: str) -> None:
+    many = inner * (MAX_MARKS // sum(map(inner.count, "[{:")) + 1)
+    with pytest.raises(ValueError, match="more than 1,000,000 values"):
+        parse_json(f"[{many}0]")
+
+
+def test_a_long_text_of_few_values_is_one_like_others() -> None:
+    assert parse_json('["' + "x" * (2 * MAX_MARKS) + '"]') == ["x" * (2 * MAX_MARKS)]

@@ -10,6 +10,7 @@ from agent_sdk.core.errors import ModelError, RateLimited, ReplyInvalid
 from agent_sdk.core.ids import StepId
 from agent_sdk.core.messages import ReasoningPart, TextPart, ToolCallPart
 from agent_sdk.core.model import ModelReply, ReasoningDelta, TextDelta, ToolCallDelta
+from agent_sdk.core.strict_json import MAX_MARKS
 from agent_sdk.core.usage import Usage
 from agent_sdk.llm.openai_reply import ReplyAssembly, parse_usage
 from agent_sdk.llm.output import Output
@@ -259,3 +260,8 @@ def test_an_answer_that_a_tool_took_is_the_text() -> None:
 def test_tokens_written_to_the_cache_are_counted() -> None:
     usage: JsonValue = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 4}}
     assert parse_usage(usage) == Usage(9, 1, 3, cache_write_tokens=4)
+
+
+def test_a_reply_of_very_many_values_is_refused_before_it_takes_their_memory() -> None:
+    with pytest.raises(ReplyInvalid, match="here sent more than 1,000,000 values in one piece"):
+        assembly().add(b'{"usage": [' + b"[]," * MAX_MARKS + b"[]]}")
