@@ -29,6 +29,8 @@ SUMMARY_TOKENS = 1500
 """How long a summary may be, where there is room; a small context gets an eighth of itself."""
 _LONGEST_SUMMARY = 2
 """How many times as long as it may be a summary is by the estimate, which is too high for most texts, before it is cut."""
+_WITH_THOUGHTS = 4
+"""How many times as long as a summary the reply may be of a model that thinks before it writes: its thoughts are a part of it."""
 _REPLY_SHARE = 4
 """A reply gets at most this part of a model's context, where its length is not bounded otherwise."""
 
@@ -241,7 +243,7 @@ class _Cut:
         text = render_prompt("summary", conversation="\n".join(_told(message, chars) for message in messages), tokens=limit)
         settings = replace(
             self.request.settings,
-            max_output_tokens=self._summary_tokens,
+            max_output_tokens=self._summary_tokens * (_WITH_THOUGHTS if self.run.usage.reasoning_tokens else 1),
             force_tool=None,
             tool_choice="auto",
             reasoning=None,

@@ -180,6 +180,18 @@ def test_a_summary_is_asked_for_with_what_it_is_about_and_nothing_else() -> None
     assert "found 19" not in message.text
 
 
+def test_a_model_that_thinks_has_room_for_its_thoughts_beside_the_summary() -> None:
+    toy = begun()
+    for number in range(20):
+        turn(toy, f"found {number}", text=f"I look: {'y' * 300}")
+    said = Message("assistant", (TextPart("hm"),))
+    toy.post(ModelCalled(StepId("t21"), "turn", "m", Usage(1900, 9, reasoning_tokens=8), "end", (), label=TRUSTED, message=said))
+    proposal = next_of(toy.post(MessageReceived(message=user_message("go on"))))
+    assert isinstance(proposal, Ask)
+    assert proposal.request.settings.max_output_tokens == CAP // 8 * 4
+    assert "at most 250 tokens" in proposal.request.conversation.messages[0].text
+
+
 def test_a_summary_takes_the_place_of_what_it_sums_up() -> None:
     toy = begun()
     for number in range(20):
