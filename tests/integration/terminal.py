@@ -18,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from agent_sdk.cli.main import main; main()"
-ON_TERMINAL = f"import fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); {MAIN}"
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # also where the tests run in the background
+ON_TERMINAL = f"{HEARS_CTRL_C}; import fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); {MAIN}"
 CTRL_C = b"\x03"
 PATIENCE_S = 60.0
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
