@@ -180,8 +180,9 @@ class HttpModel:
 
     def _named(self, reply: ModelReply) -> ModelReply:
         """Return the reply with the names that the server gave the model and the exchange, as they can be kept and shown."""
-        request_id = None if reply.request_id is None else self._place.clean(reply.request_id)
-        return replace(reply, model=self._place.clean(reply.model), request_id=request_id)
+        model, request_id = self._place.clean(reply.model), reply.request_id and self._place.clean(reply.request_id)
+        is_clean = model == reply.model and request_id == reply.request_id  # so that nothing is copied
+        return reply if is_clean else replace(reply, model=model, request_id=request_id)
 
     async def _in_time(self, asking: Coroutine[object, object, aiohttp.ClientResponse]) -> tuple[bytes, aiohttp.ClientResponse]:
         total_s = self._options.timeouts.total_s
