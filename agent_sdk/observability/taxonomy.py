@@ -246,7 +246,8 @@ def _of_step(event: _StepEvent) -> str:
         case StepFailed(step=step, code=code, attempt=attempt):
             return f"{step} failed: {code}" + (f", attempt {attempt}" if attempt > 1 else "")
         case StepRetried(step=step, code=code, attempt=attempt, delay_s=delay_s):
-            return f"{step} failed: {code}, attempt {attempt}; tried again in {render_duration(round(delay_s * 1e6))}"
+            when = f" in {render_duration(round(delay_s * 1e6))}" if delay_s else ""
+            return f"{step} failed: {code}, attempt {attempt}; tried again{when}"
         case StepSkipped(step=step, reason=reason, source=source):
             return f"{step} skipped: {reason}" + (f" ({source})" if source is not None else "")
         case StepUnknown(step=step, code=code):

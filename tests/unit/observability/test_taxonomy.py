@@ -6,6 +6,7 @@ from agent_sdk.core.events import (
     ApprovalDecided,
     ChildFinished,
     CodeChange,
+    ContextCompacted,
     EffectCompensated,
     EffectCompensating,
     Event,
@@ -17,6 +18,7 @@ from agent_sdk.core.events import (
     RunWoken,
     SignalReceived,
     StepFailed,
+    StepRetried,
     StepSkipped,
     StepStarted,
     StepWaiting,
@@ -89,6 +91,9 @@ def test_summaries_say_what_matters_and_leave_out_what_is_usual() -> None:
     assert summary_of(RunWaiting("budget", shortfall=Shortfall("price_unknown", "no price"))) == "waits: budget (no price)"
     assert said["run.teleported"] == "event run.teleported v3 is not known to this version"
     assert summary_of(RunWaiting("approval")) == "waits: approval"
+    retried = StepRetried(StepId("t1"), 2, "model_unavailable", 0.0)
+    assert summary_of(retried) == "t1 failed: model_unavailable, attempt 2; tried again", "whenever the budget allows"
+    assert summary_of(ContextCompacted(3, (), 90, 40, drafts=2)).endswith("3 messages kept, 0 outputs cleared, 2 rejected plans left out")
     assert summary_of(ModelCalled(StepId("t1"), "turn", "m", Usage(), "end", ())) == "m answered t1 (turn): 0 + 0 tokens"
 
 
