@@ -235,7 +235,8 @@ class _Cut:
         messages = [message for message in self.run.conversation.messages[:place] if not message.is_pinned]
         limit = str(self._summary_tokens)
         frame = render_prompt("summary", conversation="", tokens=limit)
-        most = self.cap * min(self.policy.compact_at, _ASKED_SHARE) / max(1.0, (self.size.ratio or 1.0) * 1.1)
+        ratio = max(1.0, self.size.ratio or 1.0, self.run.ratio or 1.0)  # nobody counted anything like this question
+        most = self.cap * min(self.policy.compact_at, _ASKED_SHARE) / (ratio * 1.1)
         room = int(most) - tokens_of_text(frame) - PER_MESSAGE
         if room < _LEAST_ROOM:
             return None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings as effort, strategies as st
+from hypothesis import example, given, settings as effort, strategies as st
 
 from agent_sdk.core.agent import AgentSpec, ContextPolicy
 from agent_sdk.core.compaction import SUMMARY, is_cleared
@@ -323,6 +323,10 @@ POLICIES = st.builds(
 HISTORIES = st.lists(TEXTS, max_size=4).map(lambda texts: History(tuple(map(user_message, texts))))
 
 
+DENSE = ContextPolicy(max_tokens=378, compact_at=1.0, compact_to=0.5, keep_turns=0, clear_outputs=False, summarise=True)
+
+
+@example([("turn", [], 243), ("turn", [""], 0), ("turn", ["漢" * 398], 30)], DENSE, History(()), 0)
 @given(MOVES, POLICIES, HISTORIES, st.integers(0, 40))
 @effort(max_examples=150, deadline=None)
 def test_whatever_is_said_what_is_sent_is_whole_and_within_the_cap(
