@@ -36,7 +36,9 @@ LATER = {
 
 
 def loaded(program: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", f"{program}import sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True)
+    """Return what the program loads, in an environment that is empty: else coverage would follow into the process, and load more."""
+    words = [sys.executable, "-c", f"{program}import sys\nprint(*sys.modules)"]
+    done = subprocess.run(words, env={}, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
