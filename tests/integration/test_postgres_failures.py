@@ -192,7 +192,8 @@ class TestLostConnections:
 
     async def test_who_lost_the_run_meanwhile_is_fenced(self, postgres_url: str) -> None:
         async with cut_line(postgres_url) as (line, url):
-            journal, other = await PostgresJournal.open(url), await PostgresJournal.open(postgres_url)
+            journal = await PostgresJournal.open(f"{url}?pool=1")  # with a second connection the append might go over that, in time
+            other = await PostgresJournal.open(postgres_url)
             hand = await begin(journal)
             await journal.renew(hand.claim, lease_s=0)
             line.down_s = 3600
