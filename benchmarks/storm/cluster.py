@@ -97,12 +97,15 @@ class Cluster:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGCONT)
 
-    def drain(self) -> list[int | None]:
-        """Ask all workers to end in order, and return their exit codes."""
+    def drain(self) -> list[int]:
+        """Ask all workers to end in order, and return the exit codes of those that had begun.
+
+        One that the signal itself ended was still loading its modules: once a worker listens to signals, it ends with a code.
+        """
         running = [worker for worker in self._workers if worker.poll() is None]
         for worker in running:
             worker.terminate()
-        return [worker.wait(60) for worker in running]
+        return [code for worker in running if (code := worker.wait(60)) != -signal.SIGTERM]
 
     def close(self) -> None:
         for worker in self._workers:
