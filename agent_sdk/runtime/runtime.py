@@ -78,7 +78,7 @@ class Runtime(Mailing):
         url: str = "memory://",
         *,
         app: App,
-        tenant: str = DEFAULT_TENANT,
+        tenant: str | None = None,
         settings: "LoadedSettings | None" = None,
         world: World | None = None,
         dispatch: str | None = None,
@@ -88,7 +88,8 @@ class Runtime(Mailing):
 
         Workers hear of new runs from the journal itself, or where `dispatch` names one, `nats://host:4222`, from a queue. A lost process's
         runs are taken over after `lease_s`, at once where the file system tells of its end. When the block is left, runs that are still
-        performed are handed back; they can be resumed by any process that opens the journal.
+        performed are handed back; they can be resumed by any process that opens the journal. Where no tenant is named, it is the one of the
+        settings that are given, else `default`.
 
         Raises:
             ConfigError: the URL or the settings are wrong. StorageError: the journal cannot be opened.
@@ -113,7 +114,7 @@ class Runtime(Mailing):
             async with asyncio.TaskGroup() as tasks:
                 stage = Stage(Holds(app, journal, dispatcher, world, models, follower, relay, tasks, pools, lease_s))
                 stack.callback(stage.keeper.close)
-                runtime = cls(stage, TenantId(tenant))
+                runtime = cls(stage, _tenant(tenant, settings))
                 upkeep = [tasks.create_task(stage.deliver_mail()), tasks.create_task(runtime._minder.run())]
                 if sinks:
                     await runtime._catch_up()
@@ -231,6 +232,12 @@ class Runtime(Mailing):
         for row in await self.runs(RunFilter(states=ENDS, limit=CATCH_UP_RUNS)):
             with self.stage.holds.follower.follow(self.tenant, row.run_id):
                 pass
+
+
+def _tenant(named: str | None, settings: "LoadedSettings | None") -> TenantId:
+    if named is None:
+        named = settings.settings.tenant if settings is not None else DEFAULT_TENANT
+    return TenantId(named)
 
 
 async def _dispatcher(journal: Journal, url: str | None, world: World) -> tuple[Dispatcher, str | None]:

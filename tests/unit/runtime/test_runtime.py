@@ -429,6 +429,15 @@ async def test_plan_only_is_refused_for_an_agent_that_makes_no_plan() -> None:
         assert await runtime.runs() == []
 
 
+@pytest.mark.parametrize(("named", "found"), [(None, "acme"), ("other", "other"), ("default", "default")])
+async def test_runs_belong_to_the_tenant_that_is_named_else_to_that_of_the_settings(named: str | None, found: str, tmp_path: Path) -> None:
+    settings = load_settings(overrides={"tenant": "acme"}, environ={}, cwd=tmp_path)
+    agent = Agent(name="a", model=ScriptedModel(["done"]))
+    async with Runtime.open(app=App([agent]), tenant=named, settings=settings) as runtime:
+        run = await runtime.start(agent, "go")
+        assert (await run.state()).tenant == runtime.tenant == found
+
+
 @pytest.mark.parametrize(("own", "turns"), [(None, 2), (5, 5)])
 async def test_an_agent_that_says_nothing_of_its_limits_takes_those_of_the_settings(own: int | None, turns: int, tmp_path: Path) -> None:
     model = ScriptedModel([Call("add", {"a": turn}) for turn in range(9)])
