@@ -4,6 +4,8 @@
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; exit; fi; done; echo python3)
 VENV ?= .venv
+# How many tests run side by side: as many as there are processors, or as many as you say: make suite WORKERS=4
+WORKERS ?= auto
 BIN := $(VENV)/bin
 CODE := agent_sdk benchmarks examples tests
 
@@ -43,7 +45,8 @@ types: $(APP)  ## Check types, with mypy and pyright
 
 suite: $(APP)  ## Run the tests, and check what they cover
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -m 'not full and not alone' --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/coverage run -m pytest -m 'not full and alone'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='agent_sdk/core/*,agent_sdk/planning/*,agent_sdk/execution/*'

@@ -12,6 +12,7 @@ from agent_sdk.core.rates import Permit, RateLimit, RateRule, RateStore
 from agent_sdk.llm.rate_limit import LimitsOf
 from tests.contract.rate_stores import STORES, OpenStore
 
+pytestmark = pytest.mark.alone
 FIVE = RateLimit("rate limit five", requests=5, period_s=0.5)
 TOKENS = RateLimit("tokens", tokens=100, period_s=0.5)
 TWO = RateLimit("two", concurrency=2)

@@ -365,6 +365,7 @@ async def test_an_offer_that_is_sent_twice_is_one_ticket(bench: Bench) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_worker_that_lost_the_server_goes_on_when_it_is_back() -> None:
     with started() as server:
         async with AsyncExitStack() as stack:

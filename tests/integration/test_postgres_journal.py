@@ -137,6 +137,7 @@ async def follow(journal: Journal, seen: list[float]) -> list[Envelope]:
     return found
 
 
+@pytest.mark.alone
 async def test_a_watcher_elsewhere_is_live_and_misses_nothing_while_its_line_is_down(postgres_url: str) -> None:
     writer, reader = await PostgresJournal.open(postgres_url), await PostgresJournal.open(postgres_url)
     hand = await begin(writer)

@@ -22,7 +22,7 @@ from tests.contract.postgres_store import connected
 from tests.contract.rate_stores import fresh_redis
 from tests.integration.rate_hammer import PERIOD_S, PLACES, REQUESTS, TOKENS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 _PROGRAM = Path(__file__).with_name("rate_hammer.py")
 _ROOT = Path(__file__).parents[2]
 
